@@ -1,0 +1,148 @@
+# /// script
+# requires-python = ">=3.10"
+# dependencies = ["nox>=2025.2.9"]
+# ///
+"""Everything that is run on this repository, by people and by CI: ``nox -l`` lists it."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sys
+from itertools import chain
+from pathlib import Path
+
+import nox
+from packaging.requirements import Requirement
+
+nox.needs_version = ">=2025.2.9"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["ci"]
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PROJECT)
+EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
+WITH_EXTRAS = f".[{','.join(EXTRAS)}]"
+
+BUILD = Path("build").resolve()
+COVERAGE = BUILD / "coverage"
+INNER_RINGS = "*/lifecycle/_core/*,*/lifecycle/_engine/*"
+
+
+@nox.session
+def ci(session: nox.Session) -> None:
+    """Run all that must hold before a change lands, on the interpreter that runs nox."""
+    shutil.rmtree(COVERAGE, ignore_errors=True)  # what was measured earlier proves nothing now
+    for name in ("lint", "typing", "docs", f"tests-{at_hand()}", "coverage"):
+        session.notify(name)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, formatting, the direction of imports, and the news fragments."""
+    session.install(*group("lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("lint-imports", env={"PYTHONPATH": "src"})
+    version = PROJECT["project"]["version"]
+    session.run("towncrier", "build", "--draft", "--version", version, silent=True)
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Check types with mypy and pyright."""
+    session.install("--editable", WITH_EXTRAS, *group("typing"))
+    session.run("mypy")
+    session.run("pyright", "--warnings", env={"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"})
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the tests, and the code in README.md and docs/, against a built wheel."""
+    session.install(WITH_EXTRAS, *group("tests"))
+    measured_pytest(session)
+
+
+@nox.session(python=PYTHONS[0])
+def tests_lowest(session: nox.Session) -> None:
+    """Run the same with the lowest supported version of every dependency."""
+    constraints = Path(session.create_tmp(), "lowest.txt")
+    constraints.write_text("".join(f"{pin}\n" for pin in lowest()), encoding="utf-8")
+    session.install(WITH_EXTRAS, *group("tests"), "--constraint", str(constraints))
+    measured_pytest(session)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Combine what the tests sessions measured, and hold it against the gates."""
+    session.install(*group("coverage"))
+    measured = [str(folder) for folder in COVERAGE.glob("*/")]
+    if not measured:
+        session.error("nothing was measured: run a tests session first")
+    env = {"COVERAGE_FILE": str(COVERAGE / "data")}
+    session.run("coverage", "combine", "--keep", "--quiet", *measured, env=env)
+    session.run("coverage", "report", env=env)
+    gate = ("--include", INNER_RINGS, "--fail-under", "100")
+    session.run("coverage", "report", *gate, env=env)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a warning is an error."""
+    session.install(WITH_EXTRAS, *group("docs"))
+    strictly = ("--fail-on-warning", "--nitpicky", "--fresh-env")  # a page kept warns of nothing
+    session.run("sphinx-build", *strictly, "--quiet", "docs", str(BUILD / "docs"))
+    session.log(f"file://{BUILD / 'docs' / 'index.html'}")
+
+
+@nox.session
+def example(session: nox.Session) -> None:
+    """Run the example service until Ctrl-C or SIGTERM, and let it shut down in its own time."""
+    session.install("--editable", WITH_EXTRAS)
+    # By itself nox dies of SIGTERM and leaves the service behind, and after a Ctrl-C it kills it
+    # within half a second. So both interrupt nox, which then sends SIGTERM and waits.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    program = ("python", "examples/shop/main.py", *session.posargs)
+    session.run(*program, interrupt_timeout=0, terminate_timeout=60)
+
+
+@nox.session
+def changelog(session: nox.Session) -> None:
+    """Turn the fragments in changes/ into a section of CHANGELOG.md."""
+    session.install(*group("lint"))
+    version = PROJECT["project"]["version"]
+    session.run("towncrier", "build", "--version", version, *session.posargs)
+
+
+def at_hand() -> str:
+    """Give the version of the interpreter that runs nox, or the newest supported one."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return version if version in PYTHONS else PYTHONS[-1]
+
+
+def group(name: str) -> tuple[str, ...]:
+    """Give the requirements of a dependency group."""
+    return nox.project.dependency_groups(PROJECT, name)
+
+
+def lowest() -> list[str]:
+    """Pin every dependency, required or extra, to its lower bound."""
+    pins: set[str] = set()
+    for text in chain(PROJECT["project"]["dependencies"], *EXTRAS.values()):
+        requirement = Requirement(text)
+        (bound,) = (part.version for part in requirement.specifier if part.operator == ">=")
+        pins.add(f"{requirement.name}=={bound}")
+    return sorted(pins)
+
+
+def measured_pytest(session: nox.Session) -> None:
+    """Run pytest under coverage, into a folder of the session's own."""
+    folder = COVERAGE / session.name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    env = {"COVERAGE_FILE": str(folder / "data")}
+    session.run("coverage", "run", "-m", "pytest", *session.posargs, env=env)
+
+
+if __name__ == "__main__":
+    nox.main()
