@@ -1,0 +1,223 @@
+"""What an observer is told: one frozen object for each thing that happens.
+
+The union is closed: :data:`Event` lists all of them. Each hook has an -ing event when it is called
+and an -ed one, with its duration and error, when it has ended. Times are those of the event loop's
+clock, in seconds, so that they are virtual where the loop's time is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Union
+
+import attrs
+from typing_extensions import TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lifecycle.errors import Hook
+    from lifecycle.states import Outcome, Phase
+
+
+@attrs.frozen(kw_only=True)
+class _Event:
+    at: float
+    """When it happened, on the loop's clock, in seconds."""
+
+
+@attrs.frozen(kw_only=True)
+class _Ended(_Event):
+    duration: float
+    """How long it took, in seconds."""
+    error: BaseException | None = None
+    """What went wrong, if anything did."""
+
+
+@attrs.frozen(kw_only=True)
+class PhaseChanged(_Event):
+    """The system has entered a new phase."""
+
+    phase: Phase
+
+
+@attrs.frozen(kw_only=True)
+class ShutdownRequested(_Event):
+    """A shutdown was asked for, or follows from a failure; only the first is told of."""
+
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class CompanionStarting(_Event):
+    """A companion is being entered."""
+
+    companion: str
+
+
+@attrs.frozen(kw_only=True)
+class CompanionStarted(_Ended):
+    """A companion was entered, or could not be."""
+
+    companion: str
+
+
+@attrs.frozen(kw_only=True)
+class CompanionStopping(_Event):
+    """A companion is being left: everything else has ended."""
+
+    companion: str
+
+
+@attrs.frozen(kw_only=True)
+class CompanionStopped(_Ended):
+    """A companion has ended."""
+
+    companion: str
+
+
+@attrs.frozen(kw_only=True)
+class CheckStarting(_Event):
+    """A preflight check is being made."""
+
+    check: str
+
+
+@attrs.frozen(kw_only=True)
+class CheckEnded(_Ended):
+    """A preflight check has passed, or failed."""
+
+    check: str
+
+
+@attrs.frozen(kw_only=True)
+class ComponentStarting(_Event):
+    """A component's start hook is called."""
+
+    component: str
+
+
+@attrs.frozen(kw_only=True)
+class ComponentStarted(_Ended):
+    """A component is ready, or its start failed."""
+
+    component: str
+
+
+@attrs.frozen(kw_only=True)
+class ComponentRetrying(_Event):
+    """An attempt to start failed, and another one follows."""
+
+    component: str
+    attempt: int
+    """The number of the attempt that failed, from 1."""
+    delay: float
+    """The pause before the next one, in seconds."""
+    error: BaseException
+
+
+@attrs.frozen(kw_only=True)
+class ComponentSkipped(_Event):
+    """A component will not be started."""
+
+    component: str
+    because_of: str | None
+    """What it requires and what failed; None where the start was given up."""
+
+
+@attrs.frozen(kw_only=True)
+class ComponentDraining(_Event):
+    """A component takes no new work from here on."""
+
+    component: str
+
+
+@attrs.frozen(kw_only=True)
+class ComponentDrained(_Ended):
+    """A component has nothing of its own in flight any more."""
+
+    component: str
+
+
+@attrs.frozen(kw_only=True)
+class ComponentStopping(_Event):
+    """A component's stop hook is called."""
+
+    component: str
+
+
+@attrs.frozen(kw_only=True)
+class ComponentStopped(_Ended):
+    """A component has ended."""
+
+    component: str
+
+
+@attrs.frozen(kw_only=True)
+class ComponentCrashed(_Event):
+    """A component ended by itself while it was to run."""
+
+    component: str
+    error: BaseException
+
+
+@attrs.frozen(kw_only=True)
+class AvailabilityChanged(_Event):
+    """A component took the service out of rotation, or back into it."""
+
+    component: str
+    unavailable: str | None
+    """The reason; None where it is available again."""
+
+
+@attrs.frozen(kw_only=True)
+class WorkCancelled(_Event):
+    """Work in flight was cut off."""
+
+    component: str | None
+    what: tuple[str, ...]
+
+
+@attrs.frozen(kw_only=True)
+class HookAbandoned(_Event):
+    """A hook went on after its cancellation and was left behind."""
+
+    component: str
+    hook: Hook
+    stack: str
+
+
+@attrs.frozen(kw_only=True)
+class Closed(_Ended):
+    """Everything is over."""
+
+    outcome: Outcome
+    exit_code: int
+
+
+Event: TypeAlias = Union[
+    PhaseChanged,
+    ShutdownRequested,
+    CompanionStarting,
+    CompanionStarted,
+    CompanionStopping,
+    CompanionStopped,
+    CheckStarting,
+    CheckEnded,
+    ComponentStarting,
+    ComponentStarted,
+    ComponentRetrying,
+    ComponentSkipped,
+    ComponentDraining,
+    ComponentDrained,
+    ComponentStopping,
+    ComponentStopped,
+    ComponentCrashed,
+    AvailabilityChanged,
+    WorkCancelled,
+    HookAbandoned,
+    Closed,
+]
+"""Every event that there is."""
+
+Observer: TypeAlias = "Callable[[Event], object]"
+"""One callable that is told every event, on the event loop's thread."""

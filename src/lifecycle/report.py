@@ -1,0 +1,106 @@
+"""What is known of a system: while it runs (`Status`), and when it is over (`Report`)."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lifecycle.errors import Hook
+    from lifecycle.states import Outcome, Phase, State
+
+
+@attrs.frozen
+class Work:
+    """A piece of work in flight, or one that was cut off."""
+
+    what: str
+    component: str | None = None
+    """Whose it is; None where it belongs to the system as a whole."""
+    age: float = 0.0
+    """For how many seconds it has been in flight."""
+
+
+@attrs.frozen
+class Abandoned:
+    """A hook that went on after its cancellation and was left behind."""
+
+    component: str
+    hook: Hook
+    stack: str
+    """Where it was, as a traceback."""
+
+
+@attrs.frozen
+class ComponentReport:
+    """What became of one component."""
+
+    name: str
+    state: State
+    """The last one."""
+    error: BaseException | None = None
+    start_time: float | None = None
+    """How long its start took, in seconds; None where it did not begin. Likewise the next two."""
+    drain_time: float | None = None
+    stop_time: float | None = None
+    optional: bool = False
+    requires: tuple[str, ...] = ()
+    """What it depends on, by name, in whichever way."""
+
+
+@attrs.frozen
+class Report:
+    """The account of one run of a system."""
+
+    outcome: Outcome
+    exit_code: int
+    reason: str
+    """Why it was shut down: the signal, the caller's words, or the first failure."""
+    errors: tuple[BaseException, ...] = ()
+    """Everything that went wrong, in the order in which it did; the first cause is the first."""
+    components: Mapping[str, ComponentReport] = attrs.field(factory=dict)
+    in_flight: tuple[Work, ...] = ()
+    """Work that was cut off."""
+    abandoned: tuple[Abandoned, ...] = ()
+    duration: float = 0.0
+    """From the first preflight check to the end, in seconds."""
+
+
+@attrs.frozen
+class ComponentStatus:
+    """How one component stands at this moment."""
+
+    name: str
+    state: State
+    since: float
+    """For how many seconds it has been in that state."""
+    optional: bool = False
+    error: str | None = None
+    """The type of what went wrong with it; messages may hold secrets and are not shown here."""
+    unavailable: str | None = None
+    """The reason that it gave to ``Lifetime.unavailable``."""
+    start_time: float | None = None
+    waits_for: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Status:
+    """How a system stands at this moment; a snapshot that does not change."""
+
+    phase: Phase
+    ready: bool
+    """Whether new work should be sent here."""
+    reason: str | None
+    """Why it shuts down, once it does."""
+    components: Mapping[str, ComponentStatus]
+    in_flight: tuple[Work, ...]
+    time_left: float | None = None
+    """What is left of the grace period, in seconds, once it runs."""
+
+    def to_json(self) -> str:
+        """The same as a JSON document, durations in seconds."""
+        return json.dumps(attrs.asdict(self), ensure_ascii=False)

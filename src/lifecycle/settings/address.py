@@ -1,0 +1,31 @@
+"""Where something listens, as people write it: ``db.internal:5432``, ``:8081``, ``[::1]:8081``."""
+
+from __future__ import annotations
+
+import re
+
+EXPECTED = 'an address, "HOST:PORT" or ":PORT", as in ":8081"'
+_ADDRESS = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<host>[^\[\]:\s]*)):(?P<port>[0-9]{1,5})")
+_LAST_PORT = 65535
+
+
+def parse_address(text: str) -> tuple[str | None, int]:
+    """Take an address apart into host, None where it has none, and port.
+
+    An IPv6 address stands in brackets. A port alone, ``8081``, is ``:8081``.
+
+    Raises:
+        ValueError: It is no address; the message says what would be.
+    """
+    match = _ADDRESS.fullmatch(text if ":" in text else f":{text}")
+    if match is None or int(match["port"]) > _LAST_PORT:
+        raise ValueError(EXPECTED)
+    return match["v6"] or match["host"] or None, int(match["port"])
+
+
+def is_address(value: object) -> bool:
+    """Whether `value` is a text that :func:`parse_address` takes."""
+    try:
+        return isinstance(value, str) and bool(parse_address(value))
+    except ValueError:
+        return False
