@@ -1,0 +1,83 @@
+"""The body of ``async with running(…)``: the user's own work, in the user's own task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+from lifecycle.report import Work
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from lifecycle._engine.engine import Engine
+
+WHAT = "the body of running"
+
+
+class Body:
+    """Counts as in flight until it ends, or waits for the end."""
+
+    def __init__(self, engine: Engine) -> None:
+        """It begins now, in the task of the caller."""
+        self._engine = engine
+        self._task_id = anyio.get_current_task().id
+        self._scope = anyio.CancelScope()
+        self._began = engine.loop.now()
+        self.is_in_flight = True
+        self.waits_for_the_end = False
+        self.was_cut = False
+        engine.body = self
+        engine.machine.held(None)
+        engine.apply(engine.machine.body_began())
+        self._scope.__enter__()
+
+    def is_in_this_task(self) -> bool:
+        """Whether the caller is the body itself, and not one of its tasks."""
+        return anyio.get_current_task().id == self._task_id
+
+    def leave(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        """It has ended; says whether what it raised was only our own cancellation."""
+        ours = bool(self._scope.__exit__(kind, error, traceback))
+        self.settle()
+        self._engine.apply(self._engine.machine.body_ended())
+        return ours
+
+    def settle(self) -> None:
+        """It is in flight no longer."""
+        if self.is_in_flight:
+            self.is_in_flight = False
+            self._engine.apply(self._engine.machine.released(None))
+
+    def wait_for_the_end(self) -> None:
+        """It does nothing but wait for the end from here on."""
+        self.waits_for_the_end = True
+        self.settle()
+
+    def go_on(self) -> None:
+        """It waits no longer, and the system still runs: it is in flight again."""
+        self.waits_for_the_end = False
+        if not self.is_in_flight and self._engine.machine.accepts_work:
+            self.is_in_flight = True
+            self._engine.machine.held(None)
+
+    def cancel(self) -> None:
+        """A component crashed: end, as in a task group."""
+        self._scope.cancel()
+
+    def cut(self, now: float) -> Work:
+        """The time to drain is over."""
+        self.was_cut = True
+        self._scope.cancel()
+        return Work(WHAT, None, now - self._began)
+
+    def write_off(self) -> None:
+        """It was cut off and has not ended: wait for it no longer."""
+        if self.was_cut:
+            self.settle()

@@ -1,0 +1,66 @@
+"""What the signals that one system receives add up to."""
+
+from __future__ import annotations
+
+import functools
+import math
+import signal
+from typing import TYPE_CHECKING
+
+from lifecycle.settings import Response
+
+if TYPE_CHECKING:
+    from lifecycle._engine.engine import Engine
+
+DEBOUNCE = 0.1
+"""An interrupt sooner than that after the one before is the same, in seconds: process groups and
+terminals deliver duplicates."""
+
+_FORCE = 2
+_END = 3
+
+
+class Escalation:
+    """A signal may only escalate: graceful, fast, immediate, and then the end of the process."""
+
+    def __init__(self, engine: Engine) -> None:
+        """No signal has come."""
+        self._engine = engine
+        self._interrupts = 0
+        self._last = -math.inf
+
+    def signal(self, number: int, at: float | None = None) -> bool:
+        """Take a signal; says whether the process is to end at once.
+
+        Runs in signal handlers: it takes no lock and waits for nothing.
+        """
+        engine = self._engine
+        response = engine.settings.signals.get(number, Response.IGNORE)
+        if response is Response.IGNORE or engine.is_over:
+            return False
+        at = engine.loop.now() if at is None else at
+        reason = f"received {name_of(number)}"
+        if response is Response.GRACEFUL:
+            engine.note_request(reason, at)
+            engine.keeper.post(functools.partial(engine.request, reason, delay=True, at=at))
+            return False
+        if at - self._last < DEBOUNCE:
+            return False
+        self._last = at
+        self._interrupts += 1
+        if self._interrupts >= _END:
+            return True
+        engine.note_request(reason, at)
+        if self._interrupts == _FORCE:
+            engine.keeper.post(functools.partial(engine.force, number))
+        else:
+            engine.keeper.post(functools.partial(engine.request, reason, delay=False, at=at))
+        return False
+
+
+def name_of(number: int) -> str:
+    """The name of a signal: ``SIGTERM``."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,49 @@
+"""Something that becomes true once, can be asked from anywhere, and can cut a wait short."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Flag:
+    """An event that costs nothing until somebody waits for it.
+
+    Setting it belongs to the event loop's thread; asking may happen anywhere.
+    """
+
+    __slots__ = ("_scopes", "is_set")
+
+    def __init__(self) -> None:
+        """Begin as not set."""
+        self.is_set = False
+        self._scopes: set[anyio.CancelScope] | None = None
+
+    def set(self) -> None:
+        """Make it true, and wake who waits."""
+        self.is_set = True
+        for scope in self._scopes or ():
+            scope.cancel()
+
+    @contextlib.contextmanager
+    def cutting_short(self) -> Iterator[None]:
+        """Cancel what is awaited inside as soon as the flag is set, and go on behind it."""
+        scopes = self._scopes = self._scopes if self._scopes is not None else set()
+        with anyio.CancelScope() as scope:
+            if self.is_set:
+                scope.cancel()
+            scopes.add(scope)
+            try:
+                yield
+            finally:
+                scopes.discard(scope)
+
+    async def wait(self) -> None:
+        """Return once it is true."""
+        with self.cutting_short():
+            await anyio.sleep_forever()

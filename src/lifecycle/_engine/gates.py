@@ -1,0 +1,129 @@
+"""The readiness barrier before each component."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from lifecycle._engine.lifetime import current
+from lifecycle.errors import ClosedError, DeadlockError, NotReadyError, RunError
+from lifecycle.states import Phase, State
+
+if TYPE_CHECKING:
+    from lifecycle._engine.engine import Engine
+
+OPEN = frozenset({State.READY, State.DRAINING, State.DRAINED})
+_AHEAD = frozenset({State.PENDING, State.STARTING})
+_STARTING = frozenset({Phase.PREFLIGHT, Phase.STARTING})
+
+
+class Gates:
+    """All gates of one system."""
+
+    def __init__(self, engine: Engine) -> None:
+        """All are closed."""
+        self._engine = engine
+        self._events: dict[int, anyio.Event] = {}
+        self._waits: dict[int, int] = {}
+        """Which starting component waits at which other one's gate, in its own task."""
+
+    def check(self, component: int) -> Any:  # noqa: ANN401  the component's value
+        """The value of a component.
+
+        Raises:
+            NotReadyError: it is not ready yet.
+            ClosedError: it has stopped, or will never be ready.
+            RunError: it failed; its own error.
+
+        """
+        engine = self._engine
+        state = engine.machine.states[component]
+        if state in OPEN:
+            return engine.values[component]
+        if self._may_become_ready(component):
+            name, since = engine.name(component), engine.since(component)
+            raise NotReadyError(name, state, since, self.waits_for(component))
+        raise self._why_never(component)
+
+    async def wait(self, component: int) -> Any:  # noqa: ANN401
+        """The value of a component, once it is ready.
+
+        Raises:
+            DeadlockError: that can never be, because of this wait.
+            ClosedError: it will never be ready. Or `RunError`, where it failed: its own error.
+
+        """
+        await anyio.lowlevel.checkpoint()
+        if self._engine.machine.states[component] in OPEN or not self._may_become_ready(component):
+            return self.check(component)
+        waiter = self._waiter()
+        if waiter is not None:
+            self._refuse_a_circle(waiter, component)
+            self._waits[waiter] = component
+        try:
+            await self._events.setdefault(component, anyio.Event()).wait()
+        finally:
+            if waiter is not None:
+                self._waits.pop(waiter, None)
+        return self.check(component)
+
+    def open_or_give_up(self, component: int) -> None:
+        """Whether it becomes ready is decided: wake who waits."""
+        event = self._events.pop(component, None)
+        if event is not None:
+            event.set()
+
+    def waits_for(self, component: int) -> tuple[str, ...]:
+        """What a component that is not ready waits for, by name."""
+        return tuple(self._engine.name(d) for d in self.awaited(component))
+
+    def awaited(self, component: int) -> list[int]:
+        """What a component that is not ready waits for: dependencies, and gates."""
+        awaited = []
+        if self._engine.machine.states[component] in _AHEAD:
+            awaited = self._engine.machine.unsettled_dependencies(component)
+            if component in self._waits:
+                awaited.append(self._waits[component])
+        return awaited
+
+    def _may_become_ready(self, component: int) -> bool:
+        machine = self._engine.machine
+        return machine.states[component] in _AHEAD and machine.phase in _STARTING
+
+    def _why_never(self, component: int) -> RunError:
+        engine = self._engine
+        blamed = engine.machine.blame.get(component, component)
+        error = engine.component_errors.get(blamed)
+        if isinstance(error, RunError):
+            return error.again()
+        return ClosedError(engine.name(component), engine.reason or "")
+
+    def _waiter(self) -> int | None:
+        """The component in whose own task, and start, the caller is."""
+        lifetime = current.get()
+        if lifetime is None or lifetime.system is not self._engine.system:
+            return None
+        index = self._engine.index_of_name(lifetime.name)
+        host = self._engine.hosts[index]
+        if host is None or host.task_id != anyio.get_current_task().id:
+            return None
+        return index if self._engine.machine.states[index] is State.STARTING else None
+
+    def _refuse_a_circle(self, waiter: int, component: int) -> None:
+        came_from = {component: waiter}
+        todo = [component]
+        while todo:
+            at = todo.pop()
+            if at == waiter:
+                raise DeadlockError(self._path(came_from, waiter))
+            for following in self.awaited(at):
+                if following not in came_from:
+                    came_from[following] = at
+                    todo.append(following)
+
+    def _path(self, came_from: dict[int, int], waiter: int) -> tuple[str, ...]:
+        path = [waiter]
+        while len(path) == 1 or path[-1] != waiter:
+            path.append(came_from[path[-1]])
+        return tuple(self._engine.name(component) for component in reversed(path))

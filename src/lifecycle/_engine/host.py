@@ -1,0 +1,436 @@
+"""The one task in which a component lives, from its start to its stop.
+
+Its rules:
+
+* One cancel scope spans the whole life, since scopes that the user's generator opened may be open
+  from start to stop, and scopes close in the reverse order. It is cancelled at most once: at the
+  deadline of the start, or of the stop.
+* The drain, and each hook of an object, has a scope of its own inside it, so that a drain that is
+  cut off leaves the stop its full time.
+* What arrives while the component waits for its turn (a group of its own that crashed) is kept, and
+  thrown into it when its turn to stop has come.
+* Every exception is looked at only after the life's scope was left: before that, an exception group
+  may still hold cancellations that are the scope's own business.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import math
+import traceback
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from lifecycle._core.budget import UNWIND
+from lifecycle._core.commands import Drain, Stop
+from lifecycle._core.component import Kind
+from lifecycle._engine import calling, groups, stacks
+from lifecycle._engine.flag import Flag
+from lifecycle._engine.lifetime import Lifetime, current
+from lifecycle._engine.threads import Thread, outlast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lifecycle._core.component import Node
+    from lifecycle._engine.engine import Engine
+    from lifecycle._engine.loop import Alarm
+    from lifecycle.errors import CrashedError, Hook, RunError, StartTimeoutError
+
+
+_LEAST_PATIENCE = 0.05
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Whether an exception is a cancellation, or a group of nothing else."""
+    parts = getattr(error, "exceptions", None)  # of a group; no built-in name on Python 3.10
+    if parts:
+        return all(is_cancellation(one) for one in parts)
+    return isinstance(error, anyio.get_cancelled_exc_class())
+
+
+class Host:
+    """One component: its task, its hooks, and the time that they have."""
+
+    def __init__(self, engine: Engine, node: Node) -> None:
+        """Prepare the life of a node; `run` is the life."""
+        self.engine = engine
+        self.node = node
+        self.lifetime: Lifetime[Any] = Lifetime(self)
+        self.task_id: int | None = None
+        self.draining = Flag()
+        self.stopping = Flag()
+        self.ended = False
+        """Whether the task is over: what is left to do takes no time."""
+        self.over = Flag()
+        self.crash: CrashedError | None = None
+        self.start_failure: RunError | None = None
+        """Why it is not ready, where that was decided before its start hook had ended."""
+        self.cancelled = False
+        """Whether the start was cancelled, because the whole start was given up."""
+        self.expired = False
+        """Whether the time of the start, or of the stop, ran out."""
+        self.cut = False
+        """Whether the drain was cut off."""
+        self.given_up: set[Hook] = set()
+        """The hooks that were abandoned: whatever they still say is of no interest."""
+
+        self.hook: Hook | None = None
+        """The hook that runs now."""
+        self.began = 0.0
+        self._own_deadline = math.inf
+        self._limit = math.inf
+        self._alarm: Alarm | None = None
+
+        self._scope = anyio.CancelScope()
+        self._hook_scope = self._scope
+        self._life = calling.Value(None)
+        self._drain_hook: Callable[[], Any] | None = None
+        self._thrown: BaseException | None = None
+        self._orders: deque[Drain | Stop] = deque()
+        self._called = anyio.Event()
+        self._awaiting: Any = None
+        self._thread: Thread | None = None
+
+    # --- time ----------------------------------------------------------------------------------
+
+    @property
+    def deadline(self) -> float:
+        """When the running hook's time is over."""
+        return min(self._own_deadline, self._limit)
+
+    @property
+    def time_left(self) -> float:
+        """How many seconds the running hook has left."""
+        if self.hook is None:
+            return math.inf
+        return max(0.0, self.deadline - self.engine.loop.now())
+
+    def begin(self, hook: Hook, own: float, limit: float) -> None:
+        """A hook is called now: it has `own` seconds, but at most until `limit`."""
+        self.hook = hook
+        self.began = self.engine.loop.now()
+        self._own_deadline = self.began + own
+        self._limit = limit
+        self._set_alarm()
+
+    def extend(self, seconds: float) -> None:
+        """Give the running hook more of its own time; from any thread."""
+        if not self.engine.loop.on_its_thread():
+            self.engine.keeper.post(functools.partial(self.extend, seconds))
+            return
+        if self.hook is not None and not (self.expired or self.cancelled or self.cut):
+            self._own_deadline += seconds
+            self._set_alarm()
+
+    def limit_to(self, deadline: float) -> None:
+        """Take time away from the running hook."""
+        if self.hook is not None and deadline < self._limit:
+            self._limit = deadline
+            if not (self.expired or self.cancelled):
+                self._set_alarm()
+
+    def finish(self) -> float:
+        """The running hook has ended; says how long it took."""
+        duration = self.engine.loop.now() - self.began
+        self.hook = None
+        if self._alarm is not None:
+            self._alarm.cancel()
+        return duration
+
+    def _set_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = self.engine.keeper.at(self.deadline, self._expire)
+
+    def _expire(self) -> None:
+        """The running hook has used up its time."""
+        if self.hook == "stop":
+            self.expired = True
+            self._cancel(UNWIND)
+        elif self.hook == "start":
+            self.expire_start(None)
+        elif self.hook == "drain":
+            # The machine decides: what the component holds is cut off before its hook is.
+            self.engine.drain_expired(self)
+
+    def expire_start(self, error: StartTimeoutError | None) -> None:
+        """The time to start is over: the component's own, or, with an `error`, that of all."""
+        self.expired = True
+        self.engine.start_expired(self, error)
+        self._cancel(self.engine.stop_timeout(self.node))
+
+    def cancel_start(self) -> None:
+        """The whole start is given up."""
+        if self.hook == "start" and not self.expired:
+            self.cancelled = True
+            self._cancel(self.engine.stop_timeout(self.node))
+
+    def cut_drain(self) -> None:
+        """The time to drain is over, and its holds have ended."""
+        if self.hook == "drain" and not self.cut:
+            self.cut = True
+            self._cancel(UNWIND)
+
+    def _cancel(self, patience: float) -> None:
+        self._hook_scope.cancel()
+        if self._alarm is not None:
+            self._alarm.cancel()
+        now = self.engine.loop.now()
+        until = min(now + patience, max(self.engine.patience_ends, now + _LEAST_PATIENCE))
+        self._alarm = self.engine.keeper.at(until, self._abandon)
+
+    def _abandon(self) -> None:
+        """What was cancelled goes on: leave it behind, and hold nobody else up."""
+        hook = self.hook
+        if hook is not None:
+            self.given_up.add(hook)
+            self.engine.abandoned(self, hook, self.stack())
+            if hook == "drain":
+                self.hook = None
+
+    def stack(self) -> str:
+        """Where the component is, as a traceback."""
+        frame = self._thread.frame if self._thread is not None else None
+        if frame is not None:
+            return "".join(traceback.format_stack(frame))
+        return stacks.of(self._awaiting if self._awaiting is not None else self._life.awaited)
+
+    # --- orders --------------------------------------------------------------------------------
+
+    def order(self, command: Drain | Stop) -> None:
+        """Tell the task what to do next."""
+        self._orders.append(command)
+        self._called.set()
+
+    @property
+    def drains_at_once(self) -> bool:
+        """Whether there is no drain hook to wait for."""
+        return self.ended or self._drain_hook is None
+
+    @property
+    def stops_at_once(self) -> bool:
+        """Whether there is nothing to do at its stop."""
+        return self.ended
+
+    # --- the life ------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Live: to be the component's one task."""
+        current.set(self.lifetime)
+        self.task_id = anyio.get_current_task().id
+        error: BaseException | None = None
+        try:
+            with self._scope:
+                await self._live()
+        except BaseException as raised:  # noqa: BLE001  it goes into the report, whatever it is
+            error = raised
+        self.ended = True
+        if self._thread is not None:
+            self._thread.end()
+        self._end(error)
+        self.over.set()
+
+    async def _live(self) -> None:
+        self._life = await self._start()
+        if self._scope.cancel_called and not self._may_still_start():
+            await self._discard()
+            return
+        self.ended = self._drain_hook is None and not self._life.has_stop
+        self.engine.has_started(self, self._life.value)
+        if self.ended:
+            return
+        while True:
+            order = await self._next_order()
+            if isinstance(order, Drain):
+                await self._drain()
+                continue
+            if order.drain and self._drain_hook is not None:
+                await self._drain_within_stop()
+            await self._stop()
+            return
+
+    def _may_still_start(self) -> bool:
+        """Whether a start that ended well after its cancellation counts: its stop can still run."""
+        return not (self.expired or self.given_up or self._life.spans)
+
+    async def _discard(self) -> None:
+        """Unwind what was ready too late."""
+        try:
+            await anyio.lowlevel.checkpoint()
+        except BaseException as cancellation:
+            self._awaiting = None
+            await self._life.discard(cancellation)
+            raise
+
+    async def _start(self) -> calling.Value:
+        retry = self.engine.retry_of(self.node)
+        pauses = retry.delays()
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await self._attempt()
+            except Exception as error:
+                pause = next(pauses, None)
+                if pause is None or not isinstance(error, retry.on) or self._scope.cancel_called:
+                    raise
+                self.engine.retrying(self.node, attempt, pause, error)
+            await anyio.sleep(pause)
+
+    async def _attempt(self) -> calling.Value:
+        node = self.node
+        if node.kind is Kind.OBJECT:
+            return await self._start_object(node.value)
+        args, kwargs = self.engine.arguments(self)
+        assert node.function is not None  # noqa: S101  of every kind but a value and an object
+        if node.kind is Kind.BUILD:
+            return await self._start_object(await self._call(None, node.function, *args, **kwargs))
+        result = await self._watch(
+            calling.call_only(self._in_thread(), node.function, *args, **kwargs)
+        )
+        life = await self._watch(calling.function_life(node, self._in_thread(), result))
+        if node.hooks.drain is not None:
+            self._drain_hook = functools.partial(node.hooks.drain, life.value)
+        return life
+
+    async def _start_object(self, value: Any) -> calling.Value:
+        node, in_thread = self.node, self._in_thread()
+        hooks = calling.hooks_of(node.name, value, node.hooks)
+        manager = hooks.manager or hooks.sync_manager
+        entering = calling.manager_life(node.name, value, in_thread) if manager else None
+        if entering is not None:
+            await self._watch(entering.start())
+            self._drain_hook = self._drain_of(entering.value, hooks)
+            return entering
+        self._drain_hook = hooks.drain
+        life = calling.ObjectLife(value, hooks.stop, in_thread)
+        if hooks.start is not None:
+            start = functools.partial(self._call, in_thread, hooks.start)
+            await groups.none_left_open(node.name, start, functools.partial(life.stop, None))
+        return life
+
+    def _drain_of(self, value: Any, hooks: calling.ObjectHooks) -> Callable[[], Any] | None:
+        """The drain hook of a context manager: what was given takes the value that it enters."""
+        if self.node.hooks.drain is not None and self.node.hooks.take_value:
+            return functools.partial(self.node.hooks.drain, value)
+        return hooks.drain
+
+    async def _next_order(self) -> Drain | Stop:
+        while not self._orders:
+            if self._thrown is None and not self._scope.cancel_called:
+                try:
+                    await self._called.wait()
+                except BaseException as error:  # noqa: BLE001  kept, and thrown at its turn
+                    self._crashed(error)
+            else:
+                with (
+                    contextlib.suppress(anyio.get_cancelled_exc_class()),
+                    anyio.CancelScope(shield=True),
+                ):
+                    await outlast(self._called)
+        order = self._orders.popleft()
+        if not self._orders:
+            self._called = anyio.Event()
+        return order
+
+    def _crashed(self, error: BaseException) -> None:
+        self._thrown = error
+        if self.crash is None:
+            self.engine.has_crashed(self, None)
+
+    async def _drain(self) -> None:
+        error = await self._call_drain()
+        if "drain" in self.given_up:
+            return
+        if error is not None and is_cancellation(error):
+            self._crashed(error)
+            return
+        self.engine.has_drained(self, error)
+
+    async def _drain_within_stop(self) -> None:
+        """It was never asked to drain, since the time for that had run out: now, on half the time."""
+        half = self.time_left / 2
+        alarm = self.engine.keeper.at(self.engine.loop.now() + half, self._cut_drain_short)
+        error = await self._call_drain()
+        alarm.cancel()
+        if error is not None and is_cancellation(error):
+            self._crashed(error)
+        elif error is not None or self._hook_scope.cancelled_caught:
+            self.engine.drain_failed(self, error, half)
+
+    def _cut_drain_short(self) -> None:
+        self._hook_scope.cancel()
+
+    async def _call_drain(self) -> BaseException | None:
+        """Call the drain hook in a scope of its own; returns what it raised."""
+        assert self._drain_hook is not None  # noqa: S101  it was asked for before
+        shield = self._scope.cancel_called or self._thrown is not None
+        try:
+            with anyio.CancelScope(shield=shield) as self._hook_scope:
+                if self.cut or self.expired:
+                    self._hook_scope.cancel()
+                await self._call(self._in_thread(), self._drain_hook)
+        except BaseException as error:  # noqa: BLE001  it goes into the report
+            return error
+        return None
+
+    async def _stop(self) -> None:
+        self._hook_scope = self._scope
+        if self._life.spans:
+            if self.expired:
+                self._scope.cancel()
+            await self._watch(self._life.stop(self._thrown))
+            return
+        shield = self._scope.cancel_called or self._thrown is not None
+        with anyio.CancelScope(shield=shield) as self._hook_scope:
+            if self.expired:
+                self._hook_scope.cancel()
+            await self._watch(self._life.stop(self._thrown))
+
+    # --- the end -------------------------------------------------------------------------------
+
+    def _end(self, error: BaseException | None) -> None:
+        """The task is over: say what came of it."""
+        if self.hook == "start":
+            self.engine.start_ended(self, error)
+        elif self.crash is not None or self.hook == "stop":
+            self.engine.has_stopped(self, error)
+
+    # --- calling -------------------------------------------------------------------------------
+
+    def say_started(self, value: object) -> None:
+        """Only a service says so itself."""
+        message = f"{self.node.name!r} is no service: it is ready when its start has ended"
+        raise RuntimeError(message)
+
+    async def wait_stopping(self) -> None:
+        """Return when it is time to stop."""
+        await self.stopping.wait()
+
+    def _in_thread(self) -> calling.InThread | None:
+        """How sync code of this component is called; None: on the loop."""
+        if not self.node.thread:
+            return None
+        if self._thread is None:
+            self._thread = Thread(self.node.name, self.engine.loop)
+        return self._thread.call
+
+    async def _call(
+        self,
+        in_thread: calling.InThread | None,
+        function: Callable[..., Any],
+        *args: object,
+        **kwargs: object,
+    ) -> Any:
+        return await self._watch(calling.call(in_thread, function, *args, **kwargs))
+
+    async def _watch(self, awaitable: Any) -> Any:
+        """Await, and remember what, so that its stack can be shown."""
+        self._awaiting = awaitable
+        result = await awaitable
+        self._awaiting = None
+        return result

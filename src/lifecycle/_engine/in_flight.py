@@ -1,0 +1,179 @@
+"""Work in flight: what the drain waits for, and cuts off when its time is over."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from contextvars import ContextVar, Token
+from typing import TYPE_CHECKING
+
+import anyio
+
+from lifecycle.errors import ClosedError, WorkCancelledError
+from lifecycle.report import Work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+
+    from lifecycle._engine.engine import Engine
+
+holding: ContextVar[Hold | None] = ContextVar("lifecycle_hold", default=None)
+
+
+class Hold:
+    """One piece of work in flight."""
+
+    __slots__ = ("_in_flight", "_scope", "_token", "began", "component", "cut", "what")
+
+    def __init__(self, in_flight: InFlight, what: str, component: int | None) -> None:
+        """Note whose work it is; it is in flight from `__enter__` to `__exit__`."""
+        self._in_flight = in_flight
+        self._scope: anyio.CancelScope | None = None
+        self._token: Token[Hold | None] | None = None
+        self.what = what
+        self.component = component
+        self.began = 0.0
+        self.cut = False
+        """Whether the time to drain ran out before it had ended."""
+
+    @property
+    def engine(self) -> Engine:
+        """Whose work it is."""
+        return self._in_flight.engine
+
+    def __enter__(self) -> None:
+        """Take the work in."""
+        loop = self.engine.loop
+        if not loop.on_its_thread():
+            self._in_flight.take_in_from_thread(self)
+            return
+        self._in_flight.take_in(self)
+        if _in_task():
+            self._scope = anyio.CancelScope()
+            self._scope.__enter__()
+            self._token = holding.set(self)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        """End the work, and raise where it was cut off."""
+        swallowed: bool | None = False
+        if self._token is not None:
+            holding.reset(self._token)
+        if self._scope is not None:
+            swallowed = self._scope.__exit__(kind, error, traceback)
+        self._in_flight.release(self, error)
+        if self.cut and (error is None or swallowed):
+            raise WorkCancelledError(self.what, self._in_flight.name_of(self.component))
+        return swallowed
+
+    def cancel(self) -> None:
+        """The time to drain is over. Work in a thread goes on, and is told at its end."""
+        self.cut = True
+        if self._scope is not None:
+            self._scope.cancel()
+
+    def as_work(self, now: float) -> Work:
+        """What it is, for people."""
+        return Work(self.what, self._in_flight.name_of(self.component), now - self.began)
+
+
+class InFlight:
+    """All work in flight of one system."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Nothing is in flight yet."""
+        self.engine = engine
+        self._holds: dict[Hold, None] = {}
+
+    def hold(self, what: str, component: int | None) -> AbstractContextManager[None, None]:
+        """Make a piece of work; it is in flight while it is entered."""
+        return Hold(self, what, component)  # type: ignore[return-value] # it swallows only to raise
+
+    def name_of(self, component: int | None) -> str | None:
+        """The name of a component; None for the system."""
+        return None if component is None else self.engine.plan.components[component].name
+
+    def now_held(self) -> tuple[Work, ...]:
+        """What is in flight at this moment; from any thread."""
+        now = self.engine.loop.now()
+        return tuple(hold.as_work(now) for hold in list(self._holds))
+
+    def take_in(self, hold: Hold) -> None:
+        """Count a piece of work.
+
+        Raises:
+            ClosedError: no work is taken any more.
+
+        """
+        if not self.engine.machine.accepts_work:
+            raise ClosedError(None, f"no work is taken any more ({self.engine.reason})")
+        hold.began = self.engine.loop.now()
+        self._holds[hold] = None
+        self.engine.machine.held(hold.component)
+
+    def take_in_from_thread(self, hold: Hold) -> None:
+        """The same from another thread: decided on the loop, so that no drain ends in between."""
+        answer: list[ClosedError | None] = []
+        answered = threading.Event()
+
+        def decide() -> None:
+            try:
+                self.take_in(hold)
+                answer.append(None)
+            except ClosedError as error:
+                answer.append(error)
+            answered.set()
+
+        if self.engine.is_over:
+            raise ClosedError(None, f"it has ended ({self.engine.reason})")
+        self.engine.keeper.post(decide)
+        answered.wait()
+        if answer[0] is not None:
+            raise answer[0]
+
+    def release(self, hold: Hold, error: BaseException | None) -> None:
+        """A piece of work has ended."""
+        if not self.engine.loop.on_its_thread():
+            self.engine.keeper.post(functools.partial(self.release, hold, error))
+            return
+        if hold not in self._holds:  # written off before
+            return
+        del self._holds[hold]
+        if (
+            error is not None
+            and not hold.cut
+            and self.engine.is_troubled(hold.component)
+            and isinstance(error, anyio.get_cancelled_exc_class())
+        ):
+            hold.cut = True
+            self.engine.work_was_lost(hold.as_work(self.engine.loop.now()))
+        self.engine.apply(self.engine.machine.released(hold.component))
+
+    def cut(self, concerns: Callable[[int | None], bool]) -> list[Work]:
+        """Cancel the work of those whom it concerns; returns what that is."""
+        now = self.engine.loop.now()
+        cut = [hold for hold in self._holds if concerns(hold.component) and not hold.cut]
+        for hold in cut:
+            hold.cancel()
+        return [hold.as_work(now) for hold in cut]
+
+    def write_off(self) -> None:
+        """Wait no longer for what was cut and has not ended."""
+        for hold in [hold for hold in self._holds if hold.cut]:
+            del self._holds[hold]
+            self.engine.apply(self.engine.machine.released(hold.component))
+
+
+def _in_task() -> bool:
+    """Whether the caller runs in a task, and not in a bare callback of the loop."""
+    try:
+        anyio.get_current_task()
+    except (RuntimeError, LookupError, TypeError, AttributeError):
+        return False
+    return True

@@ -1,0 +1,145 @@
+"""The event loop that a system runs on, and the one task that does what is due on it.
+
+anyio has no public way to get onto the loop from a thread or a signal handler without waiting, nor
+one to tell the time there. Both are taken from asyncio and trio here, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import itertools
+import math
+import sys
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def in_trio() -> bool:
+    """Whether the running event loop is trio's."""
+    trio = sys.modules.get("trio")
+    return trio is not None and bool(trio.lowlevel.in_trio_run())
+
+
+class Loop:
+    """The running event loop: its clock, and a way onto it from anywhere."""
+
+    def __init__(self) -> None:
+        """Take the loop that runs now."""
+        self.thread = threading.get_ident()
+        self.now: Callable[[], float]
+        """The time, in seconds, on the loop's clock; may be asked from any thread."""
+        self._call_soon: Callable[[Callable[[], object]], object]
+        if in_trio():
+            import trio  # noqa: PLC0415  an extra; it runs, so it is there
+
+            self.now = trio.lowlevel.current_clock().current_time
+            self._call_soon = trio.lowlevel.current_trio_token().run_sync_soon
+        else:
+            import asyncio  # noqa: PLC0415  not needed, and slow to import, for those on trio
+
+            loop = asyncio.get_running_loop()
+            self.now = loop.time
+            self._call_soon = loop.call_soon_threadsafe
+
+    def on_its_thread(self) -> bool:
+        """Whether the caller runs on the thread of the loop."""
+        return threading.get_ident() == self.thread
+
+    def call_soon(self, function: Callable[[], object]) -> None:
+        """Call a function on the loop, from any thread or signal handler.
+
+        Where the loop is over, nothing happens: there is nobody left to tell.
+        """
+        with contextlib.suppress(RuntimeError):  # asyncio's; trio's RunFinishedError is one
+            self._call_soon(function)
+
+
+class Alarm:
+    """Something that is to be done at a certain time, unless it is cancelled before."""
+
+    __slots__ = ("action", "time")
+
+    def __init__(self, time: float, action: Callable[[], object]) -> None:
+        """Note what is to be done, and when, on the loop's clock."""
+        self.time = time
+        self.action: Callable[[], object] | None = action
+
+    def cancel(self) -> None:
+        """Forget it."""
+        self.action = None
+
+
+class Keeper:
+    """The task that rings the alarms, and does what threads and signal handlers ask for.
+
+    Whatever it is given runs in this task, one thing after the other: nothing of the engine ever
+    runs in a bare callback of the loop, or on another thread.
+    """
+
+    def __init__(self, loop: Loop) -> None:
+        """Keep the time of a loop."""
+        self._loop = loop
+        self._heap: list[tuple[float, int, Alarm]] = []
+        self._count = itertools.count()
+        self._posts: deque[Callable[[], object]] = deque()
+        self._woken = anyio.Event()
+        self._sleep = anyio.CancelScope()
+        self._over = False
+
+    def at(self, time: float, action: Callable[[], object]) -> Alarm:
+        """Do something at a time. To be called on the loop."""
+        alarm = Alarm(time, action)
+        if time < math.inf:
+            heapq.heappush(self._heap, (time, next(self._count), alarm))
+            if time < self._sleep.deadline:
+                self._sleep.deadline = time
+        return alarm
+
+    def post(self, action: Callable[[], object]) -> None:
+        """Do something soon. May be called from any thread, and from signal handlers."""
+        self._posts.append(action)
+        self._loop.call_soon(self._wake)
+
+    def end(self) -> None:
+        """Let `run` return."""
+        self._over = True
+        self._wake()
+
+    async def run(self) -> None:
+        """Ring until the end. To be run shielded."""
+        while not self._over:
+            self._do_what_is_due()
+            # A native cancellation (asyncio's teardown cancels every task) must not end it: it
+            # is what bounds the cleanup that goes on.
+            with contextlib.suppress(anyio.get_cancelled_exc_class()):
+                with anyio.CancelScope(deadline=self._next()) as self._sleep:
+                    await self._woken.wait()
+            if self._woken.is_set():
+                self._woken = anyio.Event()
+
+    def _wake(self) -> None:
+        self._woken.set()
+
+    def _next(self) -> float:
+        while self._heap and self._heap[0][2].action is None:
+            heapq.heappop(self._heap)
+        if self._posts or self._over:
+            return -math.inf
+        return self._heap[0][0] if self._heap else math.inf
+
+    def _do_what_is_due(self) -> None:
+        while self._posts:
+            self._posts.popleft()()
+        now = self._loop.now()
+        while self._heap and self._heap[0][0] <= now:
+            alarm = heapq.heappop(self._heap)[2]
+            action, alarm.action = alarm.action, None
+            if action is not None:
+                action()

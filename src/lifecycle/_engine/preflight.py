@@ -1,0 +1,71 @@
+"""Running the preflight checks: all at once, and every failure is told."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from lifecycle import events
+from lifecycle._engine import calling
+from lifecycle._engine.threads import Thread
+from lifecycle.errors import PreflightError, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lifecycle._engine.engine import Engine
+
+
+async def run_checks(engine: Engine, checks: Sequence[Any]) -> list[BaseException]:
+    """Run all checks; returns the failures, in the order of registration.
+
+    Cancelling it ends them early: that is no failure.
+    """
+    failures: dict[int, BaseException] = {}
+
+    async def run_one(number: int, check: Any) -> None:
+        name = _name_of(check)
+        began = engine.loop.now()
+        engine.tell(events.CheckStarting, check=name)
+        failure = await _failure_of(engine, name, check)
+        if failure is not None:
+            failures[number] = failure
+        engine.tell(
+            events.CheckEnded, check=name, duration=engine.loop.now() - began, error=failure
+        )
+
+    async with anyio.create_task_group() as group:
+        for number, check in enumerate(checks):
+            group.start_soon(run_one, number, check, name=f"lifecycle: check {_name_of(check)}")
+    return [failures[number] for number in sorted(failures)]
+
+
+async def _failure_of(engine: Engine, name: str, check: Any) -> PreflightError | None:
+    thread = Thread(f"check {name}", engine.loop)
+    try:
+        answer = await calling.call(functools.partial(thread.call, abandon=True), check)
+    except PreflightError as error:
+        return error
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 1
+        failure = PreflightError(name, f"it raised SystemExit({error.code!r})", code or None)
+        failure.__cause__ = error
+        return failure
+    except Exception as error:  # noqa: BLE001  whatever it raises, it did not pass
+        failure = PreflightError(name, one_line(error))
+        failure.__cause__ = error
+        return failure
+    finally:
+        thread.end()
+    return PreflightError(name, "it returned False") if answer is False else None
+
+
+def _name_of(check: Any) -> str:
+    given = getattr(check, "name", None)
+    if isinstance(given, str):
+        return given
+    if isinstance(check, functools.partial):
+        check = check.func
+    return getattr(check, "__name__", type(check).__name__)

@@ -1,0 +1,154 @@
+"""Running a system inside the caller's own event loop."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import anyio
+
+from lifecycle._engine.body import Body
+from lifecycle._engine.engine import Engine
+from lifecycle._engine.host import is_cancellation
+from lifecycle._engine.threads import outlast
+from lifecycle.errors import ClosedError, add_note, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from anyio.abc import TaskGroup
+
+    from lifecycle._core.plan import Plan
+    from lifecycle._engine.companions import Companion
+    from lifecycle._engine.system import System
+    from lifecycle.events import Observer
+    from lifecycle.settings import Settings
+
+
+class Running:
+    """A system for the time of an ``async with``.
+
+    The system lives in tasks of its own, shielded from whatever happens to the caller: a
+    cancellation from outside is a request to shut down, and goes on once everything has ended.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        settings: Settings,
+        companions: Sequence[Companion],
+        observers: Sequence[Observer],
+        prepare: Callable[[Engine], object] | None = None,
+    ) -> None:
+        """Nothing runs before it is entered."""
+        self._plan = plan
+        self._settings = settings
+        self._companions = companions
+        self._observers = observers
+        self._prepare = prepare
+        self._engine: Engine | None = None
+        self._group: TaskGroup | None = None
+        self._body: Body | None = None
+
+    async def __aenter__(self) -> System:
+        """Start everything; returns when all that is not optional is ready."""
+        if self._engine is not None:
+            message = "`running(…)` was entered before; each one runs a system once"
+            raise RuntimeError(message)
+        engine = self._engine = Engine(
+            self._plan, self._settings, self._companions, self._observers
+        )
+        if self._prepare is not None:
+            self._prepare(engine)
+        self._group = anyio.create_task_group()
+        await self._group.__aenter__()
+        self._group.start_soon(engine.run, name="lifecycle: system")
+        try:
+            await engine.started.wait()
+            if engine.may_run_a_body:
+                self._body = Body(engine)
+                return engine.system
+        except BaseException as error:
+            await self._end(error)
+            raise
+        await self._end(None)
+        raise ClosedError(None, engine.reason or "")
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        """Shut down, if that has not happened, and wait until everything has ended."""
+        assert self._body is not None  # noqa: S101  it was entered
+        if self._body.leave(kind, error, traceback):
+            error = None
+        await self._end(error)
+        return error is None
+
+    async def _end(self, error: BaseException | None) -> None:
+        """Wait for the end of everything, and raise the one error that there is to raise."""
+        engine, group = self._engine, self._group
+        assert engine is not None  # noqa: S101  it was entered
+        assert group is not None  # noqa: S101  likewise
+        failed_before = engine.reason is not None and bool(engine.account.errors)
+        self._ask(engine, error)
+        cancellation: BaseException | None = None
+        try:
+            with anyio.CancelScope(shield=True):
+                await outlast(engine.ended)
+        except anyio.get_cancelled_exc_class() as native:
+            cancellation = native
+        try:
+            # Left without an error: ours is raised bare, not in a group.
+            await group.__aexit__(None, None, None)
+        except anyio.get_cancelled_exc_class() as outer:
+            cancellation = outer
+        self._raise(engine, error, cancellation, failed_before=failed_before)
+
+    def _ask(self, engine: Engine, error: BaseException | None) -> None:
+        if error is None:
+            engine.enclosing_deadline = _deadline_ahead(engine)
+            engine.request("the body has ended", delay=False)
+        elif is_cancellation(error):
+            engine.request("it was cancelled from outside", delay=False)
+        elif isinstance(error, KeyboardInterrupt):
+            engine.interrupted(error, "the body")
+        elif isinstance(error, SystemExit):
+            engine.interrupted(error, "the body", delay=False)
+        else:
+            engine.enclosing_deadline = _deadline_ahead(engine)
+            engine.request(f"the body raised {one_line(error)}", delay=False)
+
+    def _raise(
+        self,
+        engine: Engine,
+        error: BaseException | None,
+        cancellation: BaseException | None,
+        *,
+        failed_before: bool,
+    ) -> None:
+        errors = engine.report.errors if engine.report is not None else ()
+        if error is not None and not is_cancellation(error) and not failed_before:
+            # The body's own exception leaves as it is; the caller raises it.
+            for other in errors:
+                add_note(error, f"also: {one_line(other)}")
+            return
+        if errors:
+            if error is not None and not is_cancellation(error):
+                add_note(errors[0], f"also, in the body: {one_line(error)}")
+            with contextlib.suppress(AttributeError):
+                errors[0].__suppress_context__ = errors[0].__cause__ is not None
+            raise errors[0]
+        if engine.account.verdict.interrupted and not isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt
+        if error is None and cancellation is not None:
+            raise cancellation
+
+
+def _deadline_ahead(engine: Engine) -> float:
+    """A deadline around the body that is still to come; one that has passed bounds nothing."""
+    deadline = anyio.current_effective_deadline()
+    return deadline if deadline > engine.loop.now() else float("inf")

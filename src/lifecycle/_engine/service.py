@@ -1,0 +1,119 @@
+"""The one task of a service, or of the main of a program: it runs as long as the system does."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+import anyio
+
+from lifecycle._core.component import Kind
+from lifecycle._engine import calling
+from lifecycle._engine.host import Host
+from lifecycle.errors import StartError
+
+if TYPE_CHECKING:
+    from lifecycle._core.commands import Drain, Stop
+
+RETURNED_EARLY = "it returned before it called `started()` on its Lifetime"
+
+
+class ServiceHost(Host):
+    """A function that runs from its start to its stop, and drains by ending.
+
+    Without a `Lifetime` it is ready once it runs, does not drain, and is cancelled at its turn to
+    stop. A main is ready once it runs and drains by ending.
+    """
+
+    _is_ready = False
+    _asked: Drain | Stop | None = None
+    _waits_for_stop = False
+    _returned: object = None
+
+    @property
+    def drains_at_once(self) -> bool:
+        """Whether there is nothing to wait for."""
+        return self.ended or self._waits_for_stop or not self._drains
+
+    @property
+    def _drains(self) -> bool:
+        return self.node.takes_lifetime or self.node.kind is Kind.MAIN
+
+    def order(self, command: Drain | Stop) -> None:
+        """Let it know; it ends by itself, or is cancelled."""
+        self._asked = command
+        if self.hook == "stop":
+            self.stopping.set()
+            if not self._drains:
+                self._scope.cancel()
+
+    def say_started(self, value: object) -> None:
+        """It is ready from here on."""
+        if not self.engine.loop.on_its_thread():
+            self.engine.keeper.post(functools.partial(self.say_started, value))
+            return
+        if self._is_ready or not self.node.takes_lifetime or self.node.kind is Kind.MAIN:
+            message = f"{self.node.name!r} has started already: `started()` is called once"
+            raise RuntimeError(message)
+        self._ready(value)
+
+    def _ready(self, value: object) -> None:
+        self._is_ready = True
+        if not (self.expired or self.given_up):
+            # A start that was cancelled in the same moment is one all the same.
+            self.engine.has_started(self, value)
+
+    async def wait_stopping(self) -> None:
+        """Return when it is time to stop; waiting for that in its own task is having drained."""
+        if anyio.get_current_task().id != self.task_id:
+            await self.stopping.wait()
+            return
+        self._waits_for_stop = True
+        if self.hook == "drain":
+            self.engine.has_drained(self, None)
+        try:
+            await self.stopping.wait()
+        finally:
+            self._waits_for_stop = False
+
+    async def _live(self) -> None:
+        if not self.node.takes_lifetime or self.node.kind is Kind.MAIN:
+            self._ready(None)
+        retry = self.engine.retry_of(self.node)
+        pauses = retry.delays()
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                self._returned = await self._run_once()
+            except Exception as error:
+                pause = next(pauses, None)
+                if (
+                    self._is_ready
+                    or pause is None
+                    or not isinstance(error, retry.on)
+                    or self._scope.cancel_called
+                ):
+                    raise
+                self.engine.retrying(self.node, attempt, pause, error)
+            else:
+                return
+            await anyio.sleep(pause)
+
+    async def _run_once(self) -> object:
+        args, kwargs = self.engine.arguments(self)
+        assert self.node.function is not None  # noqa: S101  a service has one
+        call = functools.partial(self.node.function, *args, **kwargs)
+        return await self._watch(calling.call(None, call))
+
+    def _end(self, error: BaseException | None) -> None:
+        if self.hook == "start" or not self._is_ready:
+            if error is None and not (self.expired or self.cancelled):
+                error = StartError(self.node.name, RETURNED_EARLY)
+            self.engine.start_ended(self, error)
+        elif self.hook == "drain":
+            self.engine.has_drained(self, error)
+        elif self.hook == "stop":
+            self.engine.has_stopped(self, error)
+        elif "drain" not in self.given_up:
+            self.engine.service_ended(self, error, self._returned)

@@ -1,0 +1,243 @@
+"""One run of a plan, as everyone else sees it."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+
+from lifecycle._engine import streams
+from lifecycle._engine.in_flight import holding
+from lifecycle._engine.lifetime import current
+from lifecycle.errors import DeadlockError, RunError, UnknownComponentError
+from lifecycle.report import ComponentStatus, Report, Status
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, AsyncIterator
+    from contextlib import AbstractContextManager
+
+    from lifecycle._core.component import Node
+    from lifecycle._engine.engine import Engine
+    from lifecycle.component import Component
+
+T = TypeVar("T")
+D = TypeVar("D")
+
+_LAST_CODE = 255
+
+
+class System:
+    """One run of a plan, from first start to last stop.
+
+    What is not async may be called from any thread.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        """Made by :func:`lifecycle.running`."""
+        self._engine = engine
+
+    # --- components ----------------------------------------------------------------------------
+
+    def __getitem__(self, component: Component[T]) -> T:
+        """The value of a component.
+
+        Raises:
+            NotReadyError: it is not ready yet.
+            ClosedError: it has stopped, or will never be ready.
+            RunError: it failed; its own error.
+            UnknownComponentError: it is not part of this system.
+
+        """
+        value: T = self._engine.gates.check(self._index(component))
+        return value
+
+    async def ready(self, component: Component[T]) -> T:
+        """Wait until a component is ready, and return its value.
+
+        Raises:
+            DeadlockError: the wait could never end: the component waits for the caller.
+            ClosedError: it will never be ready, since the system shuts down.
+            RunError: it failed; its own error.
+            UnknownComponentError: it is not part of this system.
+
+        """
+        value: T = await self._engine.gates.wait(self._index(component))
+        return value
+
+    def get(self, component: Component[T], default: D = None) -> T | D:  # type: ignore[assignment]
+        """The value of a component, or a default where it is not there now. Never raises."""
+        index = self._engine.plan.index_of.get(component)
+        if index is None:
+            return default
+        try:
+            value: T = self._engine.gates.check(index)
+        except RunError:
+            return default
+        return value
+
+    def _index(self, component: Component[Any]) -> int:
+        index = self._engine.plan.index_of.get(component)
+        if index is None:
+            name = getattr(component, "name", repr(component))
+            raise UnknownComponentError(name, "the caller", "asks for", (), "it is no part of this system.")
+        return index
+
+    # --- how it stands -------------------------------------------------------------------------
+
+    def status(self) -> Status:
+        """A snapshot: phase, components, work in flight."""
+        engine = self._engine
+        return Status(
+            phase=engine.machine.phase,
+            ready=engine.is_ready,
+            reason=engine.reason,
+            components={node.name: self._status_of(node) for node in engine.plan.components},
+            in_flight=engine.in_flight.now_held(),
+            time_left=engine.time_left(),
+        )
+
+    def _status_of(self, node: Node) -> ComponentStatus:
+        engine = self._engine
+        error = engine.component_errors.get(node.index)
+        return ComponentStatus(
+            name=node.name,
+            state=engine.machine.states[node.index],
+            since=engine.since(node.index),
+            optional=node.optional,
+            error=None if error is None else type(error.__cause__ or error).__name__,
+            unavailable=engine.unavailable.get(node.index),
+            start_time=engine.account.times["start"].get(node.index),
+            waits_for=engine.gates.waits_for(node.index),
+        )
+
+    @property
+    def draining(self) -> bool:
+        """Whether no new work is to be taken, and what runs is to come to its end."""
+        return self._engine.draining.is_set
+
+    async def wait_draining(self) -> None:
+        """Return when no new work is to be taken."""
+        await self._engine.draining.wait()
+
+    def until_draining(self, source: AsyncIterable[T]) -> AsyncIterator[T]:
+        """Iterate over a source until no new work is to be taken.
+
+        It ends between two items: what is done with one is never interrupted.
+        """
+        return streams.until(self._engine.draining, source)
+
+    # --- work ----------------------------------------------------------------------------------
+
+    def hold(
+        self, what: str, /, *, component: Component[Any] | None = None
+    ) -> AbstractContextManager[None, None]:
+        """Mark a piece of work as in flight: the shutdown waits for it.
+
+        Args:
+            what: what it is, for reports.
+            component: whose it is; by default the component in whose hook or task the caller runs,
+                else the system's.
+
+        Raises:
+            ClosedError: the drain is over, no work is taken any more.
+            WorkCancelledError: at the end of the ``with``, where the time to drain ran out first.
+
+        """
+        index = None
+        if component is not None:
+            index = self._index(component)
+        else:
+            lifetime = current.get()
+            if lifetime is not None and lifetime.system is self:
+                index = self._engine.index_of_name(lifetime.name)
+        return self._engine.in_flight.hold(what, index)
+
+    # --- the end -------------------------------------------------------------------------------
+
+    def shut_down(self, reason: str = "shut_down() was called", *, exit_code: int = 0) -> None:
+        """Ask for a shutdown, and return at once.
+
+        The first request decides the reason; readiness is off when this returns. Asking again, at
+        any time, is no error.
+
+        Args:
+            reason: why, for people.
+            exit_code: what :func:`lifecycle.run` ends the process with; the first one that is not 0
+                counts.
+
+        Raises:
+            ValueError: an exit code is from 0 to 255.
+
+        """
+        if isinstance(exit_code, bool) or not 0 <= exit_code <= _LAST_CODE:
+            message = f"exit_code is {exit_code!r}, but must be from 0 to {_LAST_CODE}"
+            raise ValueError(message)
+        engine = self._engine
+        engine.note_request(reason)
+        request = functools.partial(engine.request, reason, delay=True, exit_code=exit_code)
+        if engine.loop.on_its_thread() and engine.is_running:
+            request()
+        else:
+            engine.keeper.post(request)
+
+    def signal(self, number: int, *, ago: float = 0.0) -> bool:
+        """Do what a signal asks for, by the policy in ``Settings.signals``.
+
+        For signal handlers (:mod:`lifecycle.signals` has them): it waits for nothing.
+
+        Args:
+            number: the signal.
+            ago: how many seconds ago it came.
+
+        Returns:
+            Whether the process is to end at once: it was the third interrupt.
+
+        """
+        engine = self._engine
+        return engine.escalation.signal(number, engine.loop.now() - ago)
+
+    async def closed(self) -> Report:
+        """Wait until everything has ended, and return the report.
+
+        Raises:
+            DeadlockError: a hook, a service, or work in flight asks, for which the end waits.
+
+        """
+        engine = self._engine
+        if engine.report is None:
+            self._refuse_to_wait()
+            body = engine.body
+            if body is None or not body.is_in_this_task():
+                await engine.closed.wait()
+            else:
+                body.wait_for_the_end()
+                try:
+                    await engine.closed.wait()
+                finally:
+                    body.go_on()
+        assert engine.report is not None  # noqa: S101  that is what was waited for
+        return engine.report
+
+    def _refuse_to_wait(self) -> None:
+        lifetime, hold = current.get(), holding.get()
+        if lifetime is not None and lifetime.system is self:
+            who = lifetime.name
+        elif hold is not None and hold.engine is self._engine:
+            who = hold.what
+        else:
+            return
+        reason = (
+            f"{who!r} waits for the system to be closed, and that waits for {who!r}: ask for it "
+            "with `system.shut_down(…)`, and return"
+        )
+        raise DeadlockError((who, "closed()", who), reason)
+
+    @property
+    def report(self) -> Report | None:
+        """The account of the run, once it is over."""
+        return self._engine.report
+
+    def __repr__(self) -> str:
+        """Name the phase."""
+        return f"<System {self._engine.machine.phase}>"

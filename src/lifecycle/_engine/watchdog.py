@@ -1,0 +1,125 @@
+"""The thread that ends the process when it outlives its grace period.
+
+Nothing else can: a blocked event loop runs no timer, and a stuck thread keeps the interpreter from
+exiting. It is the one part of the engine that lives by the real clock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import logging
+import os
+import queue
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FLUSH = 0.5
+"""How long stdio and log handlers have to flush before the process ends, in seconds."""
+
+
+class Watchdog:
+    """Armed when a shutdown begins; ends the process unless it is disarmed in time."""
+
+    def __init__(
+        self,
+        *,
+        code: Callable[[], int],
+        explain: Callable[[], str],
+        kill: Callable[[], object],
+        enabled: bool,
+    ) -> None:
+        """Prepare it.
+
+        Args:
+            code: the exit code that there would have been.
+            explain: what to say to a person.
+            kill: ends what the process has started.
+            enabled: whether it ever ends the process by itself; it does so when told, in any case.
+
+        """
+        self._code = code
+        self._explain = explain
+        self._kill = kill
+        self._enabled = enabled
+        self._orders: queue.SimpleQueue[tuple[str, float]] = queue.SimpleQueue()
+
+    def start(self) -> None:
+        """Start the thread. It waits; a handler only has to tell it, and need not start one."""
+        threading.Thread(target=self._run, name="lifecycle: watchdog", daemon=True).start()
+
+    def arm(self, left: float, margin: float) -> None:
+        """End the process in `left` seconds, less half the margin that is kept for that.
+
+        From any thread, and from signal handlers. An earlier end stays what it is.
+        """
+        if self._enabled:
+            now = time.monotonic()
+            self._orders.put(("arm", now + left - margin / 2))
+            self._orders.put(("back up", now + left))
+
+    def disarm(self) -> None:
+        """All has ended in time. The thread ends."""
+        self._orders.put(("disarm", 0.0))
+
+    def end_now(self, code: int) -> None:
+        """End the process at once. From signal handlers too."""
+        self._orders.put(("end", code))
+
+    def _run(self) -> None:
+        deadline: float | None = None
+        while True:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            try:
+                order, number = self._orders.get(timeout=left)
+            except queue.Empty:
+                self._expire()
+                return
+            if order == "arm":
+                deadline = number if deadline is None else min(number, deadline)
+            elif order == "back up":
+                _back_up(number - time.monotonic())
+            elif order == "end":
+                end_process(int(number), self._kill)
+            else:
+                with contextlib.suppress(Exception):
+                    faulthandler.cancel_dump_traceback_later()
+                return
+
+    def _expire(self) -> None:
+        with contextlib.suppress(Exception):
+            sys.stderr.write(self._explain())
+            sys.stderr.flush()
+            faulthandler.dump_traceback(all_threads=True)
+        end_process(self._code(), self._kill)
+
+
+def _back_up(left: float) -> None:
+    # Code in C that never gives the interpreter lock back stops even this thread. What faulthandler
+    # starts needs no lock; it can only exit with code 1.
+    with contextlib.suppress(Exception):  # no real stderr
+        faulthandler.dump_traceback_later(max(left, 0.001), exit=True)
+
+
+def end_process(code: int, kill: Callable[[], object]) -> None:
+    """End the process, and what it has started, whatever else is going on in it."""
+    with contextlib.suppress(Exception):
+        kill()
+    # Handlers may hold locks that a stuck thread owns: the flush gets a thread, and a limit.
+    flush = threading.Thread(target=_flush, daemon=True)
+    flush.start()
+    flush.join(FLUSH)
+    os._exit(code)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    with contextlib.suppress(Exception):
+        logging.shutdown()
