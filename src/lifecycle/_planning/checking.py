@@ -1,0 +1,162 @@
+"""What can be wrong with one declaration, whatever the others are."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+from lifecycle._core import calls
+from lifecycle._core.component import Check, Hooks, Kind
+from lifecycle._engine.calling import hooks_of
+from lifecycle.errors import InvalidComponentError, SettingsError
+from lifecycle.settings import Retry
+
+if TYPE_CHECKING:
+    from lifecycle._core.declaration import Declaration, GivenHook, Preflight
+    from lifecycle._planning.names import Entry
+    from lifecycle._planning.problems import Problems
+    from lifecycle._planning.reading import Readings
+
+_WITHOUT_DRAIN: Final = {
+    Kind.VALUE: "is a bare value, so it has nothing to drain",
+    Kind.DERIVED: "is made by map(), so it has no life of its own to drain",
+    Kind.MAIN: "is a main, which drains by ending",
+    Kind.SERVICE: "is a service, which drains by returning: let it take a Lifetime",
+}
+_DECORATED: Final = (
+    "is decorated with @contextmanager or @asynccontextmanager: remove that decorator (component "
+    "takes the bare generator), or declare it with build, which enters it"
+)
+_NO_HOOKS: Final = Hooks()
+_ON_RETURN: Final = ("crash", "ignore", "shut_down")
+
+
+def check(entry: Entry, readings: Readings, problems: Problems) -> Hooks:
+    """Find what is wrong with a declaration; returns its hooks, as the plan has them."""
+    declaration, name = entry.declaration, entry.name
+    if not isinstance(declaration.name, str) or not declaration.name.strip():
+        reason = f"at {problems.place(declaration.where)} has no usable name: `name=` takes a text"
+        problems.invalid(str(declaration.name), reason)
+    elif declaration.name == "<lambda>":
+        reason = f"at {problems.place(declaration.where)} has no name of its own: give it `name=`"
+        problems.invalid(name, reason)
+    for reason in _wrong_function(declaration) or readings.of(declaration).reasons:
+        problems.invalid(name, reason)
+    _check_options(declaration, name, problems)
+    return _check_hooks(declaration, name, problems)
+
+
+def check_preflight(preflight: Preflight, problems: Problems) -> None:
+    """Find what is wrong with a preflight check."""
+    problem = calls.cannot_take(preflight.check, 0)
+    if problem:
+        who = getattr(preflight.check, "__qualname__", repr(preflight.check))
+        at = problems.place(preflight.where)
+        reason = f"is declared as a preflight check at {at}, and cannot be called without arguments"
+        problems.invalid(who, f"{reason}: {problem}")
+
+
+def retry_of(declaration: Declaration) -> Retry | None:
+    """Make a `Retry` of what was given, which has been checked before."""
+    try:
+        return Retry.of(declaration.options.get("retry"))
+    except SettingsError:
+        return None
+
+
+def _wrong_function(declaration: Declaration) -> list[str]:
+    kind, function = declaration.kind, declaration.function
+    if kind in (Kind.VALUE, Kind.OBJECT):
+        return []
+    if not callable(function):
+        return [f"is declared with {function!r}, which is not a function"]
+    if kind is Kind.DERIVED:
+        problem = calls.cannot_take(function, 1)
+        return [f"is made by a function that does not take one value: {problem}"] if problem else []
+    if kind is Kind.FUNCTION and not declaration.enter and calls.is_context_manager(function):
+        return [_DECORATED]
+    if kind in (Kind.SERVICE, Kind.MAIN):
+        return _wrong_service(kind, function)
+    return []
+
+
+def _wrong_service(kind: Kind, function: Any) -> list[str]:
+    if calls.is_generator(function):
+        return [f"is a generator: a {kind.value} runs; what yields a value is a component"]
+    if calls.is_async(function) is False:
+        return [f"is declared as a {kind.value}, and is not async: write async def"]
+    return []
+
+
+def _check_options(declaration: Declaration, name: str, problems: Problems) -> None:
+    options = declaration.options
+    for option in ("start_timeout", "drain_timeout", "stop_timeout"):
+        seconds = options.get(option)
+        zero = option == "drain_timeout"
+        if seconds is not None and not _is_duration(seconds, zero=zero):
+            sign = "0 or more" if zero else "more than 0"
+            problems.invalid(name, f"has {option}={seconds!r}: it must be seconds, {sign}")
+    for option in ("optional", "thread"):
+        if not isinstance(options.get(option, True), bool):
+            problems.invalid(name, f"has {option}={options[option]!r}: it must be True or False")
+    on_return = options.get("on_return", "crash")
+    if on_return not in _ON_RETURN:
+        allowed = ", ".join(map(repr, _ON_RETURN))
+        problems.invalid(name, f"has on_return={on_return!r}: it must be one of {allowed}")
+    try:
+        Retry.of(options.get("retry"))
+    except SettingsError as error:
+        problems.invalid(name, f"has retry={options['retry']!r}: it must be {error.expected}")
+
+
+def _is_duration(value: Any, *, zero: bool) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return abs(value) < math.inf and (value > 0 or (zero and value == 0))
+
+
+def _check_hooks(declaration: Declaration, name: str, problems: Problems) -> Hooks:
+    if not declaration.hooks and declaration.kind is not Kind.OBJECT:
+        return _NO_HOOKS
+    given: dict[str, GivenHook] = {}
+    checks: list[Check] = []
+    for hook in declaration.hooks:
+        if not _is_good(hook, declaration, name, problems):
+            continue
+        if hook.which == "check":
+            checks.append(Check(hook.function, hook.takes_value, hook.liveness))
+        elif hook.which in given:
+            at = problems.place
+            places = f"at {at(given[hook.which].where)} and at {at(hook.where)}"
+            problems.invalid(name, f"has two {hook.which} hooks: {places}")
+        else:
+            given[hook.which] = hook
+    hooks = Hooks(
+        **{which: hook.function for which, hook in given.items()},
+        take_value=all(hook.takes_value for hook in given.values()),
+        checks=tuple(checks),
+    )
+    if declaration.kind is Kind.OBJECT:
+        _check_object(declaration, name, hooks, problems)
+    return hooks
+
+
+def _is_good(hook: GivenHook, declaration: Declaration, name: str, problems: Problems) -> bool:
+    if hook.which == "drain" and declaration.kind in _WITHOUT_DRAIN:
+        at = problems.place(hook.where)
+        problems.invalid(name, f"{_WITHOUT_DRAIN[declaration.kind]} (the drain hook is at {at})")
+        return False
+    problem = calls.cannot_take(hook.function, int(hook.takes_value))
+    if problem:
+        what = "with its value" if hook.takes_value else "without arguments"
+        problems.invalid(name, f"has a {hook.which} hook that cannot be called {what}: {problem}")
+    return not problem
+
+
+def _check_object(declaration: Declaration, name: str, hooks: Hooks, problems: Problems) -> None:
+    try:
+        hooks_of(name, declaration.value, hooks)
+    except InvalidComponentError as error:
+        problems.add(error)
+    except Exception as error:  # noqa: BLE001  a property of the user's, whatever it raises
+        problems.invalid(name, f"could not be looked at: {type(error).__name__}: {error}", error)

@@ -1,0 +1,51 @@
+"""Running a system inside an event loop that is somebody else's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lifecycle._core.plan import Plan, check_limits
+from lifecycle._engine.running import Running
+from lifecycle.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from lifecycle._engine.companions import Companion
+    from lifecycle._engine.system import System
+    from lifecycle.events import Observer
+    from lifecycle.registry import Registry
+
+
+def running(
+    registry: Registry | Plan,
+    settings: Settings | None = None,
+    *,
+    companions: Sequence[Companion] = (),
+    observers: Sequence[Observer] = (),
+) -> AbstractAsyncContextManager[System, None]:
+    """Run a system for the time of an ``async with``: no signal, no loop, no exit.
+
+    Once the body runs, everything that is not optional is ready. When it ends, everything is
+    drained and stopped; no task is left.
+
+    Args:
+        registry: what to run, or a plan of it.
+        settings: the numbers; by default ``Settings()``.
+        companions: what accompanies the system from before the first start until after the last
+            stop: callables that are given the system and return an async context manager.
+        observers: what is told every event.
+
+    Raises:
+        DefinitionError: at once, what was declared, or a setting, cannot work.
+        RunError: from the ``async with``, after everything has been stopped: the first cause of
+            what went wrong, which carries the ``report``. An exception of the body leaves it as it
+            is, unless the system had failed before.
+        ClosedError: from the ``async with``, a shutdown was asked for before the start was over.
+
+    """
+    settings = Settings() if settings is None else settings
+    plan = registry if isinstance(registry, Plan) else registry.plan(settings)
+    check_limits(plan, settings)
+    return Running(plan, settings, companions, observers)

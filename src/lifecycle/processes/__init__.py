@@ -1,0 +1,8 @@
+"""Programs that die with this one: each in a session of its own, with everything that it starts."""
+
+from __future__ import annotations
+
+from lifecycle.processes.group import ProcessGroup, kill_all
+from lifecycle.processes.output import Stream
+
+__all__ = ["ProcessGroup", "Stream", "kill_all"]
