@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from lifecycle import errors, events
 from lifecycle._core.plan import Plan
 from lifecycle._engine.lifetime import Lifetime
@@ -13,6 +16,9 @@ from lifecycle.registry import Registry
 from lifecycle.report import Report
 from lifecycle.settings import Limits, Retry, Settings
 from lifecycle.states import ExitCode, Outcome
+
+if TYPE_CHECKING:
+    from lifecycle import preflight as preflight
 
 __all__ = [
     "Component",
@@ -34,3 +40,11 @@ __all__ = [
     "running",
     "wants",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # `lifecycle.preflight.env(…)` works after `import lifecycle`, and costs nothing before.
+    if name == "preflight":
+        return importlib.import_module("lifecycle.preflight")
+    message = f"module 'lifecycle' has no attribute {name!r}"
+    raise AttributeError(message)

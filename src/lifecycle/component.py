@@ -6,6 +6,7 @@ whoever holds it can require it, and finds by it what a system has made of it.
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, cast, overload
 
 import attrs
@@ -210,8 +211,7 @@ def requires_all(components: Iterable[Component[T]], /) -> Sequence[T]:
     Raises:
         TypeError: one of them is not a component.
     """
-    refs = tuple(as_ref(component, "requires_all()") for component in components)
-    return cast("Sequence[T]", Mark("requires_all", refs))
+    return cast("Sequence[T]", Mark("requires_all", as_refs(components, "requires_all()")))
 
 
 @overload
@@ -253,6 +253,22 @@ def as_ref(value: object, user: str) -> Ref:
     if callable(value):
         message += ". Was it declared, as with @registry.component?"
     raise TypeError(message)
+
+
+def as_refs(values: Iterable[object], user: str) -> tuple[Ref, ...]:
+    """Give back handles and names; those of a set by name, since its own order is by chance.
+
+    Args:
+        values: what the user has passed.
+        user: what it was passed to.
+
+    Raises:
+        TypeError: one of them is neither.
+    """
+    refs = [as_ref(value, user) for value in values]
+    if isinstance(values, AbstractSet):
+        refs.sort(key=lambda ref: ref if isinstance(ref, str) else ref.name)
+    return tuple(refs)
 
 
 def name_of(fn: Any) -> str:

@@ -13,7 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import attrs
-from typing_extensions import dataclass_transform
+from typing_extensions import Self, dataclass_transform
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Hook = Literal["start", "drain", "stop"]
 E = TypeVar("E", bound=BaseException)
+
 
 @dataclass_transform(eq_default=False, field_specifiers=(attrs.field,))
 def _error(cls: type[E]) -> type[E]:
@@ -47,7 +48,16 @@ def add_note(error: BaseException, note: str) -> None:
         error.add_note(note)
     else:
         notes = getattr(error, "__notes__", [])
-        error.__notes__ = [*notes, note]  # type: ignore[attr-defined]
+        error.__dict__["__notes__"] = [*notes, note]
+
+
+def leaf(error: BaseException) -> BaseException:
+    """The one exception in a group of one, however deep."""
+    parts: tuple[BaseException, ...] = getattr(error, "exceptions", ())
+    while len(parts) == 1:
+        error = parts[0]
+        parts = getattr(error, "exceptions", ())
+    return error
 
 
 def one_line(error: BaseException) -> str:
@@ -89,8 +99,8 @@ class CycleError(DefinitionError):
     """The names along the circle; the last is the first again."""
 
     def _sentence(self) -> str:
-        if len(self.path) <= 2:  # noqa: PLR2004  a circle of one: a name, and the same again
-            return f"{self.path[0]!r} requires itself"
+        if len(set(self.path)) == 1:
+            return f"{min(self.path)!r} requires itself"
         return f"components require each other in a circle: {' -> '.join(self.path)}"
 
 
@@ -178,7 +188,7 @@ class RunError(LifecycleError):
     report: Report | None = None
     """The report of the whole run, on the error that :func:`lifecycle.running` raises."""
 
-    def again(self: E) -> E:
+    def again(self) -> Self:
         """A fresh copy, so that many callers can be told without sharing one traceback."""
         copy = type(self)(*self.args)
         copy.__cause__ = self.__cause__

@@ -7,10 +7,9 @@ clock, in seconds, so that they are virtual where the loop's time is.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
-from typing_extensions import TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -194,29 +193,29 @@ class Closed(_Ended):
     exit_code: int
 
 
-Event: TypeAlias = Union[
-    PhaseChanged,
-    ShutdownRequested,
-    CompanionStarting,
-    CompanionStarted,
-    CompanionStopping,
-    CompanionStopped,
-    CheckStarting,
-    CheckEnded,
-    ComponentStarting,
-    ComponentStarted,
-    ComponentRetrying,
-    ComponentSkipped,
-    ComponentDraining,
-    ComponentDrained,
-    ComponentStopping,
-    ComponentStopped,
-    ComponentCrashed,
-    AvailabilityChanged,
-    WorkCancelled,
-    HookAbandoned,
-    Closed,
-]
+Event: TypeAlias = (
+    PhaseChanged
+    | ShutdownRequested
+    | CompanionStarting
+    | CompanionStarted
+    | CompanionStopping
+    | CompanionStopped
+    | CheckStarting
+    | CheckEnded
+    | ComponentStarting
+    | ComponentStarted
+    | ComponentRetrying
+    | ComponentSkipped
+    | ComponentDraining
+    | ComponentDrained
+    | ComponentStopping
+    | ComponentStopped
+    | ComponentCrashed
+    | AvailabilityChanged
+    | WorkCancelled
+    | HookAbandoned
+    | Closed
+)
 """Every event that there is."""
 
 Observer: TypeAlias = "Callable[[Event], object]"

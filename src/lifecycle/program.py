@@ -7,7 +7,7 @@ import importlib
 import logging
 import sys
 import threading
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
@@ -15,16 +15,15 @@ from lifecycle import console, processes
 from lifecycle._core import budget
 from lifecycle._core.plan import Plan, check_limits
 from lifecycle._engine.running import Running
-from lifecycle._engine.watchdog import Watchdog, end_process
+from lifecycle._engine.watchdog import Watchdog
 from lifecycle.errors import DefinitionError, RunError
-from lifecycle.settings import Settings
+from lifecycle.settings import Response, Settings
 from lifecycle.signals import Handling
 from lifecycle.states import ExitCode, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from typing_extensions import TypeAlias
+    from typing import TypeAlias
 
     from lifecycle._engine.companions import Companion
     from lifecycle._engine.engine import Engine
@@ -74,7 +73,9 @@ def run(
         except DefinitionError as error:
             raise _refused(error) from None
         program = _Program(settings, handling)
-        report = program.run(Running(plan, settings, companions, observers, program.prepare), options)
+        report = program.run(
+            Running(plan, settings, companions, observers, program.prepare), options
+        )
     if report.outcome is Outcome.CLEAN and not report.exit_code:
         return report
     sys.stderr.write(console.account(report))
@@ -92,18 +93,18 @@ class _Program:
         self._watchdog = Watchdog(
             code=self._code,
             explain=self._explain,
-            kill=processes.kill_all,
+            end=processes.end_process,
             enabled=settings.watchdog and self._owns_process,
         )
 
-    def run(self, running: Running, options: dict[str, object]) -> Report:
+    def run(self, running: Running, options: dict[str, Any]) -> Report:
         """Run the loop to its end."""
         self._watchdog.start()
-        self._handling.on_signal = lambda _: self._arm(self._settings.grace_period)
+        self._handling.on_signal = self._signalled
         self._handling.on_last = lambda _: self._watchdog.end_now(_LAST_INTERRUPT)
         try:
             with contextlib.suppress(RunError, KeyboardInterrupt):
-                anyio.run(self._main, running, **options)  # type: ignore[arg-type]
+                anyio.run(self._main, running, **options)
         finally:
             self._watchdog.disarm()
         assert self._engine is not None  # noqa: S101  it was entered
@@ -113,7 +114,7 @@ class _Program:
     def prepare(self, engine: Engine) -> None:
         """The system is about to begin."""
         self._engine = engine
-        engine.on_shutdown = self._arm
+        engine.shutdown.on_shutdown = self._arm
         engine.on_closed = self._closed
         self._handling.attach(engine.system)
 
@@ -122,6 +123,11 @@ class _Program:
         async with running as system:
             await system.closed()
 
+    def _signalled(self, number: int) -> None:
+        """In the handler: from here on the process ends in time, whatever else happens."""
+        if self._settings.signals.get(number, Response.IGNORE) is not Response.IGNORE:
+            self._arm(self._settings.grace_period)
+
     def _arm(self, left: float) -> None:
         self._watchdog.arm(left, budget.margin(self._settings.grace_period))
 
@@ -129,7 +135,7 @@ class _Program:
         """Nothing is left but what was abandoned, if anything was: do not wait for that."""
         if report.abandoned and self._owns_process:
             sys.stderr.write(console.account(report))
-            end_process(report.exit_code, processes.kill_all)
+            processes.end_process(report.exit_code)
 
     def _code(self) -> int:
         """The exit code that the report would have: something is stuck, so it is not complete."""
@@ -139,11 +145,12 @@ class _Program:
         return self._engine.account.verdict.exit_code
 
     def _explain(self) -> str:
-        lines = [
+        first = (
             f"lifecycle: the grace period of {self._settings.grace_period:g} s is over, and the "
             "process has not ended: the event loop is blocked, or a thread is stuck. It is ended "
             "now. What was running:"
-        ]
+        )
+        lines = [first]
         if self._engine is not None:
             for host in self._engine.hosts:
                 if host is not None and host.hook is not None:
@@ -159,7 +166,7 @@ def _refused(error: DefinitionError) -> SystemExit:
     return SystemExit(int(ExitCode.CONFIG))
 
 
-def _loop_options(backend: str) -> dict[str, object]:
+def _loop_options(backend: str) -> dict[str, Any]:
     if backend == "asyncio":
         return {"backend": "asyncio"}
     if backend not in ("uvloop", "trio"):

@@ -106,7 +106,8 @@ class Registry(Verbs):
         """
         for override in overrides:
             if not isinstance(cast("object", override), Override):
-                message = f"override() takes component.to(…) or component.made_by(…): {override!r}"
+                takes = "override() takes component.to(…) or component.made_by(…)"
+                message = f"{takes}, not {override!r}"
                 raise TypeError(message)
         pairs = tuple((override.component, override.declaration) for override in overrides)
         return self._copy(Replaced(pairs))

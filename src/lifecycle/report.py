@@ -62,7 +62,7 @@ class Report:
     """Why it was shut down: the signal, the caller's words, or the first failure."""
     errors: tuple[BaseException, ...] = ()
     """Everything that went wrong, in the order in which it did; the first cause is the first."""
-    components: Mapping[str, ComponentReport] = attrs.field(factory=dict)
+    components: Mapping[str, ComponentReport] = attrs.field(factory=dict[str, ComponentReport])
     in_flight: tuple[Work, ...] = ()
     """Work that was cut off."""
     abandoned: tuple[Abandoned, ...] = ()

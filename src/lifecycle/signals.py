@@ -21,6 +21,8 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import Self
+
 from lifecycle.settings import DEFAULT_SIGNALS
 
 if TYPE_CHECKING:
@@ -54,18 +56,20 @@ class Handling:
         self.on_last: Callable[[int], object] | None = None
         """Told the signal at which the process is to end at once."""
 
-    def __enter__(self) -> Handling:
+    def __enter__(self) -> Self:
         """Install the handlers."""
         if threading.current_thread() is not threading.main_thread():
             message = "signals reach only the main thread: this system is told of none"
             warnings.warn(message, RuntimeWarning, stacklevel=2)
             return self
-        for other in _active:
-            # What arrived while the program was still being imported is for us.
-            self._early.extend(other._early)  # noqa: SLF001  of the same class
+        outer = list(_active)
+        _active.append(self)
         for number in self._numbers:
             self._previous[number] = signal.signal(number, _handle)
-        _active.append(self)
+        for other in outer:
+            # What arrived while the program was still being imported is for us. What arrives right
+            # now may be taken twice, which is no harm: duplicates change nothing.
+            self._early[:0] = other._early  # noqa: SLF001  of the same class
         return self
 
     def __exit__(
@@ -125,7 +129,7 @@ def handling(numbers: Iterable[int] = DEFAULT_SIGNALS) -> Handling:
 
 def _handle(number: int, frame: FrameType | None) -> None:
     del frame
-    for one in list(_active):
+    for one in _active:
         one.take(number)
 
 

@@ -94,7 +94,5 @@ def followers(nodes: Sequence[Node], has_hook: Sequence[bool]) -> list[int]:
     """For each component, how many hooks have to follow its own, on its longest path."""
     longest = [0] * len(nodes)
     for node in nodes:
-        longest[node.index] = max(
-            (longest[d] + has_hook[d] for d in node.dependencies), default=0
-        )
+        longest[node.index] = max((longest[d] + has_hook[d] for d in node.dependencies), default=0)
     return longest

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Union
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from typing_extensions import TypeAlias
-
-from lifecycle.states import Phase
+if TYPE_CHECKING:
+    from lifecycle.states import Phase
 
 
 class Start(NamedTuple):
@@ -76,6 +75,16 @@ class Settled(NamedTuple):
     """Every component has ended: end the companions, then say `closed`."""
 
 
-Command: TypeAlias = Union[
-    Start, Skip, Cancel, Drain, HasDrained, CutWork, CutDrain, Stop, Enter, CancelBody, Settled
-]
+Command: TypeAlias = (
+    Start
+    | Skip
+    | Cancel
+    | Drain
+    | HasDrained
+    | CutWork
+    | CutDrain
+    | Stop
+    | Enter
+    | CancelBody
+    | Settled
+)

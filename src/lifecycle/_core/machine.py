@@ -52,6 +52,7 @@ class Machine:
         """For what was skipped: the component that failed and that it requires, however far off."""
 
         self._optional = [node.optional for node in nodes]
+        self._requires = [node.requires for node in nodes]
         self._dependencies = [node.dependencies for node in nodes]
         self._dependents: list[list[int]] = [[] for _ in range(size)]
         self._required_by: list[list[int]] = [[] for _ in range(size)]
@@ -76,6 +77,7 @@ class Machine:
         self._asked_to_drain = bytearray(size)
         self._is_drained = bytearray(size)
         self._cut = bytearray(size)
+        self._is_ending = bytearray(size)
         self._hooks_draining = 0
         self._work_of = [0] * size
         self._work = 0
@@ -106,9 +108,7 @@ class Machine:
     @property
     def accepts_work(self) -> bool:
         """Whether work may be taken in: from the start until the end of the drain."""
-        return (
-            self.phase is not Phase.CLOSED and not self._closing and not self._drain_is_over
-        )
+        return self.phase is not Phase.CLOSED and not self._closing and not self._drain_is_over
 
     def is_alive(self, component: int) -> bool:
         """Whether it became ready and has not been stopped."""
@@ -228,7 +228,7 @@ class Machine:
                 if self._hook_drained[component]:
                     self._pass_on([component])
                 elif self._cut[component]:
-                    self._out.append(CutDrain(component))
+                    self._cut_drain(component)
         if not self._work and self._drain_is_over:
             self._cut_drains()
         self._check_close()
@@ -259,7 +259,7 @@ class Machine:
         if self._work_of[component]:
             self._out.append(CutWork(component))
         elif not self._hook_drained[component]:
-            self._out.append(CutDrain(component))
+            self._cut_drain(component)
         return self._take()
 
     def drain_over(self) -> list[Command]:
@@ -311,9 +311,20 @@ class Machine:
                         settled.append((dependent, False))
             for dependent in self._dependents[which]:
                 self._unsettled_of[dependent] -= 1
-                if not self._unsettled_of[dependent] and self.states[dependent] is State.PENDING:
+                if self._unsettled_of[dependent] or self.states[dependent] is not State.PENDING:
+                    continue
+                missing = self._failed_requirement(dependent)
+                if missing is None:
                     self._start(dependent)
+                else:
+                    self._skip(dependent, missing)
+                    settled.append((dependent, False))
         self._check_settled()
+
+    def _failed_requirement(self, component: int) -> int | None:
+        """What it requires and what was ready, but has crashed since."""
+        failed = (r for r in self._requires[component] if self.states[r] is State.FAILED)
+        return next(failed, None)
 
     def _skip(self, component: int, because_of: int | None) -> None:
         self._move(component, Fact.SKIP)
@@ -393,7 +404,7 @@ class Machine:
 
     def _let_drain(self, component: int) -> list[int]:
         """What it uses need not wait for it any longer; returns what has drained by that."""
-        drained = []
+        drained: list[int] = []
         for dependency in self._dependencies[component]:
             self._undrained_of[dependency] -= 1
             if not self._undrained_of[dependency] and self._ask_to_drain(dependency):
@@ -412,11 +423,16 @@ class Machine:
     def _cut_drains(self) -> None:
         for component, state in enumerate(self.states):
             if state is State.DRAINING and not self._hook_drained[component]:
-                self._out.append(CutDrain(component))
+                self._cut_drain(component)
 
     def _is_draining(self, component: int) -> bool:
         asked = self._asked_to_drain[component] and not self._is_drained[component]
         return bool(asked) and not self._closing
+
+    def _cut_drain(self, component: int) -> None:
+        if not self._is_ending[component]:
+            self._is_ending[component] = True
+            self._out.append(CutDrain(component))
 
     def _check_close(self) -> None:
         if self.phase not in _DRAINING or self._closing or self._awaits_body or self._work:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lifecycle._core.outcome import Verdict
-from lifecycle.errors import PreflightError, RunError, add_note, one_line
+from lifecycle.errors import (
+    PreflightError,
+    RunError,
+    StopError,
+    WorkCancelledError,
+    add_note,
+    leaf,
+    one_line,
+)
 from lifecycle.report import Abandoned, ComponentReport, Report, Work
 
 if TYPE_CHECKING:
@@ -45,6 +53,15 @@ class Account:
         """A hook failed, or work was cut off."""
         self.note(error, component)
         self.verdict.incomplete = True
+
+    def hook_failed(self, node: Node, hook: Hook, error: BaseException) -> None:
+        """A drain or stop hook raised."""
+        if isinstance(error, WorkCancelledError):
+            self.verdict.incomplete = True  # noted when the work was cut
+            return
+        failure = StopError(node.name, hook)
+        failure.__cause__ = leaf(error)
+        self.incomplete(failure, node.index)
 
     def note(self, error: BaseException, component: int | None = None) -> None:
         """Something went wrong."""

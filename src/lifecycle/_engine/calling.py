@@ -18,8 +18,7 @@ from lifecycle.errors import InvalidComponentError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-    from typing_extensions import TypeAlias
+    from typing import TypeAlias
 
     from lifecycle._core.component import Hooks, Node
 
@@ -38,7 +37,7 @@ def _innermost(function: Callable[..., Any]) -> Callable[..., Any]:
     while isinstance(function, functools.partial):
         function = inspect.unwrap(function.func)
     if not inspect.isroutine(function) and not inspect.isclass(function):
-        function = getattr(type(function), "__call__", function)
+        function = type(function).__call__
     return function
 
 
@@ -135,7 +134,9 @@ class ThreadLife(Value):
 
     has_stop = True
 
-    def __init__(self, name: str, generator: Generator[Any, Any, Any], in_thread: InThread | None) -> None:
+    def __init__(
+        self, name: str, generator: Generator[Any, Any, Any], in_thread: InThread | None
+    ) -> None:
         super().__init__(None)
         self._name = name
         self._generator = generator
@@ -169,7 +170,9 @@ class ThreadLife(Value):
 class ObjectLife(Value):
     """An object with a stop hook, or none."""
 
-    def __init__(self, value: object, stop: Callable[[], Any] | None, in_thread: InThread | None) -> None:
+    def __init__(
+        self, value: object, stop: Callable[[], Any] | None, in_thread: InThread | None
+    ) -> None:
         super().__init__(value)
         self._stop = stop
         self._in_thread = in_thread
@@ -183,6 +186,12 @@ class ObjectLife(Value):
 
 
 _END = object()
+
+# What @contextmanager and @asynccontextmanager make; there is no public name for it.
+_MADE_BY_CONTEXTLIB = (
+    contextlib._GeneratorContextManager,  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    contextlib._AsyncGeneratorContextManager,  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+)
 
 NO_YIELD = "ended without a yield. A generator component yields its value once it is ready"
 TWO_YIELDS = (
@@ -270,7 +279,9 @@ def check_callable_without_arguments(name: str, which: str, hook: Callable[..., 
         raise InvalidComponentError(name, reason) from None
 
 
-async def entered(manager: contextlib.AbstractAsyncContextManager[Any]) -> AsyncGenerator[Any, None]:
+async def entered(
+    manager: contextlib.AbstractAsyncContextManager[Any],
+) -> AsyncGenerator[Any, None]:
     """An async context manager, as the generator that it could have been."""
     async with manager as value:
         yield value
@@ -282,7 +293,9 @@ def entered_sync(manager: contextlib.AbstractContextManager[Any]) -> Generator[A
         yield value
 
 
-def manager_life(name: str, value: Any, in_thread: InThread | None) -> AsyncLife | ThreadLife | None:
+def manager_life(
+    name: str, value: Any, in_thread: InThread | None
+) -> AsyncLife | ThreadLife | None:
     """The life of a context manager; None where it is not one."""
     if isinstance(value, contextlib.AbstractAsyncContextManager):
         return AsyncLife(name, entered(value))
@@ -313,6 +326,6 @@ async def function_life(node: Node, in_thread: InThread | None, result: Any) -> 
         if entering is not None:
             await entering.start()
             return entering
-    if isinstance(result, (contextlib._GeneratorContextManager, contextlib._AsyncGeneratorContextManager)):  # noqa: SLF001  there is no public name for them
+    if isinstance(result, _MADE_BY_CONTEXTLIB):
         raise InvalidComponentError(node.name, MANAGER)
     return Value(result)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
-from typing_extensions import TypeAlias
 
 from lifecycle import events
 from lifecycle._core.budget import UNWIND
@@ -18,7 +15,8 @@ from lifecycle.errors import CrashedError, StartError, StartTimeoutError
 from lifecycle.report import Abandoned
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from lifecycle._engine.engine import Engine
     from lifecycle._engine.system import System
@@ -52,7 +50,7 @@ class Companions:
 
     async def stop(self) -> None:
         """Leave all of them, at once, in the time that is kept for it."""
-        end = self._engine.companions_end
+        end = self._engine.shutdown.companions_end
         for one in self._all:
             one.stop_by(end)
         for one in self._all:
@@ -117,7 +115,8 @@ class _One:
     def _cancel(self, patience: float) -> None:
         self._scope.cancel()
         engine = self._engine
-        until = min(engine.loop.now() + patience, max(engine.companions_end, 0.0) + UNWIND / 5)
+        last = engine.shutdown.companions_end + UNWIND / 5
+        until = min(engine.loop.now() + patience, last)
         self.alarm = engine.keeper.at(until, self._abandon)
 
     def _abandon(self) -> None:
@@ -133,9 +132,7 @@ class _One:
         duration = engine.loop.now() - self._began
         self.failure = error
         self._is_in = error is None
-        engine.tell(
-            events.CompanionStarted, companion=self.name, duration=duration, error=error
-        )
+        engine.tell(events.CompanionStarted, companion=self.name, duration=duration, error=error)
         self.entered.set()
 
     def _has_ended(self, error: BaseException | None) -> None:

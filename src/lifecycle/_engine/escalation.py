@@ -41,8 +41,9 @@ class Escalation:
         at = engine.loop.now() if at is None else at
         reason = f"received {name_of(number)}"
         if response is Response.GRACEFUL:
-            engine.note_request(reason, at)
-            engine.keeper.post(functools.partial(engine.request, reason, delay=True, at=at))
+            engine.shutdown.note_request(reason, at)
+            ask = functools.partial(engine.shutdown.request, reason, delay=True, at=at)
+            engine.keeper.post(ask)
             return False
         if at - self._last < DEBOUNCE:
             return False
@@ -50,11 +51,12 @@ class Escalation:
         self._interrupts += 1
         if self._interrupts >= _END:
             return True
-        engine.note_request(reason, at)
+        engine.shutdown.note_request(reason, at)
         if self._interrupts == _FORCE:
-            engine.keeper.post(functools.partial(engine.force, number))
+            engine.keeper.post(functools.partial(engine.shutdown.force, number))
         else:
-            engine.keeper.post(functools.partial(engine.request, reason, delay=False, at=at))
+            ask = functools.partial(engine.shutdown.request, reason, delay=False, at=at)
+            engine.keeper.post(ask)
         return False
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 
 class Flag:
@@ -31,7 +31,7 @@ class Flag:
             scope.cancel()
 
     @contextlib.contextmanager
-    def cutting_short(self) -> Iterator[None]:
+    def cutting_short(self) -> Generator[None]:
         """Cancel what is awaited inside as soon as the flag is set, and go on behind it."""
         scopes = self._scopes = self._scopes if self._scopes is not None else set()
         with anyio.CancelScope() as scope:

@@ -28,7 +28,7 @@ class Gates:
         self._waits: dict[int, int] = {}
         """Which starting component waits at which other one's gate, in its own task."""
 
-    def check(self, component: int) -> Any:  # noqa: ANN401  the component's value
+    def check(self, component: int) -> Any:
         """The value of a component.
 
         Raises:
@@ -46,7 +46,7 @@ class Gates:
             raise NotReadyError(name, state, since, self.waits_for(component))
         raise self._why_never(component)
 
-    async def wait(self, component: int) -> Any:  # noqa: ANN401
+    async def wait(self, component: int) -> Any:
         """The value of a component, once it is ready.
 
         Raises:
@@ -97,7 +97,7 @@ class Gates:
         error = engine.component_errors.get(blamed)
         if isinstance(error, RunError):
             return error.again()
-        return ClosedError(engine.name(component), engine.reason or "")
+        return ClosedError(engine.name(component), engine.shutdown.reason or "")
 
     def _waiter(self) -> int | None:
         """The component in whose own task, and start, the caller is."""

@@ -83,6 +83,7 @@ class Host:
         self.began = 0.0
         self._own_deadline = math.inf
         self._limit = math.inf
+        self._patience_ends = math.inf
         self._alarm: Alarm | None = None
 
         self._scope = anyio.CancelScope()
@@ -115,6 +116,7 @@ class Host:
         self.began = self.engine.loop.now()
         self._own_deadline = self.began + own
         self._limit = limit
+        self._patience_ends = math.inf
         self._set_alarm()
 
     def extend(self, seconds: float) -> None:
@@ -155,19 +157,19 @@ class Host:
             self.expire_start(None)
         elif self.hook == "drain":
             # The machine decides: what the component holds is cut off before its hook is.
-            self.engine.drain_expired(self)
+            self.engine.drains.drain_expired(self)
 
     def expire_start(self, error: StartTimeoutError | None) -> None:
         """The time to start is over: the component's own, or, with an `error`, that of all."""
         self.expired = True
-        self.engine.start_expired(self, error)
-        self._cancel(self.engine.stop_timeout(self.node))
+        self.engine.starts.start_expired(self, error)
+        self._cancel(self.engine.limits_of(self.node).stop)
 
     def cancel_start(self) -> None:
         """The whole start is given up."""
         if self.hook == "start" and not self.expired:
             self.cancelled = True
-            self._cancel(self.engine.stop_timeout(self.node))
+            self._cancel(self.engine.limits_of(self.node).stop)
 
     def cut_drain(self) -> None:
         """The time to drain is over, and its holds have ended."""
@@ -177,18 +179,26 @@ class Host:
 
     def _cancel(self, patience: float) -> None:
         self._hook_scope.cancel()
+        self._patience_ends = self.engine.loop.now() + patience
+        self._await_end()
+
+    def hurry(self) -> None:
+        """There is less time than there was: what was cancelled is not waited for longer."""
+        if self.hook is not None and self._patience_ends < math.inf:
+            self._await_end()
+
+    def _await_end(self) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
-        now = self.engine.loop.now()
-        until = min(now + patience, max(self.engine.patience_ends, now + _LEAST_PATIENCE))
-        self._alarm = self.engine.keeper.at(until, self._abandon)
+        last = max(self.engine.shutdown.patience_ends, self.engine.loop.now() + _LEAST_PATIENCE)
+        self._alarm = self.engine.keeper.at(min(self._patience_ends, last), self._abandon)
 
     def _abandon(self) -> None:
         """What was cancelled goes on: leave it behind, and hold nobody else up."""
         hook = self.hook
         if hook is not None:
             self.given_up.add(hook)
-            self.engine.abandoned(self, hook, self.stack())
+            self.engine.stops.abandoned(self, hook, self.stack())
             if hook == "drain":
                 self.hook = None
 
@@ -240,7 +250,7 @@ class Host:
             await self._discard()
             return
         self.ended = self._drain_hook is None and not self._life.has_stop
-        self.engine.has_started(self, self._life.value)
+        self.engine.starts.has_started(self, self._life.value)
         if self.ended:
             return
         while True:
@@ -267,7 +277,7 @@ class Host:
             raise
 
     async def _start(self) -> calling.Value:
-        retry = self.engine.retry_of(self.node)
+        retry = self.engine.starts.retry_of(self.node)
         pauses = retry.delays()
         attempt = 0
         while True:
@@ -278,21 +288,23 @@ class Host:
                 pause = next(pauses, None)
                 if pause is None or not isinstance(error, retry.on) or self._scope.cancel_called:
                     raise
-                self.engine.retrying(self.node, attempt, pause, error)
+                self.engine.starts.retrying(self.node, attempt, pause, error)
             await anyio.sleep(pause)
 
     async def _attempt(self) -> calling.Value:
         node = self.node
         if node.kind is Kind.OBJECT:
             return await self._start_object(node.value)
-        args, kwargs = self.engine.arguments(self)
+        args, kwargs = self.engine.starts.arguments(self)
         assert node.function is not None  # noqa: S101  of every kind but a value and an object
         if node.kind is Kind.BUILD:
             return await self._start_object(await self._call(None, node.function, *args, **kwargs))
         result = await self._watch(
             calling.call_only(self._in_thread(), node.function, *args, **kwargs)
         )
-        life = await self._watch(calling.function_life(node, self._in_thread(), result))
+        life: calling.Value = await self._watch(
+            calling.function_life(node, self._in_thread(), result)
+        )
         if node.hooks.drain is not None:
             self._drain_hook = functools.partial(node.hooks.drain, life.value)
         return life
@@ -340,7 +352,7 @@ class Host:
     def _crashed(self, error: BaseException) -> None:
         self._thrown = error
         if self.crash is None:
-            self.engine.has_crashed(self, None)
+            self.engine.crashes.has_crashed(self, None)
 
     async def _drain(self) -> None:
         error = await self._call_drain()
@@ -349,10 +361,10 @@ class Host:
         if error is not None and is_cancellation(error):
             self._crashed(error)
             return
-        self.engine.has_drained(self, error)
+        self.engine.drains.has_drained(self, error)
 
     async def _drain_within_stop(self) -> None:
-        """It was never asked to drain, since the time for that had run out: now, on half the time."""
+        """It was never asked to drain, since the time for that was over: now, on half the time."""
         half = self.time_left / 2
         alarm = self.engine.keeper.at(self.engine.loop.now() + half, self._cut_drain_short)
         error = await self._call_drain()
@@ -360,7 +372,7 @@ class Host:
         if error is not None and is_cancellation(error):
             self._crashed(error)
         elif error is not None or self._hook_scope.cancelled_caught:
-            self.engine.drain_failed(self, error, half)
+            self.engine.drains.drain_failed(self, error, half)
 
     def _cut_drain_short(self) -> None:
         self._hook_scope.cancel()
@@ -396,14 +408,15 @@ class Host:
     def _end(self, error: BaseException | None) -> None:
         """The task is over: say what came of it."""
         if self.hook == "start":
-            self.engine.start_ended(self, error)
+            self.engine.starts.start_ended(self, error)
         elif self.crash is not None or self.hook == "stop":
-            self.engine.has_stopped(self, error)
+            self.engine.stops.has_stopped(self, error)
 
     # --- calling -------------------------------------------------------------------------------
 
     def say_started(self, value: object) -> None:
         """Only a service says so itself."""
+        del value
         message = f"{self.node.name!r} is no service: it is ready when its start has ended"
         raise RuntimeError(message)
 

@@ -111,8 +111,10 @@ class InFlight:
             ClosedError: no work is taken any more.
 
         """
-        if not self.engine.machine.accepts_work:
-            raise ClosedError(None, f"no work is taken any more ({self.engine.reason})")
+        machine, component = self.engine.machine, hold.component
+        if not machine.accepts_work or (component is not None and machine.is_cut(component)):
+            reason = f"no work is taken any more ({self.engine.shutdown.reason})"
+            raise ClosedError(self.name_of(component), reason)
         hold.began = self.engine.loop.now()
         self._holds[hold] = None
         self.engine.machine.held(hold.component)
@@ -131,7 +133,7 @@ class InFlight:
             answered.set()
 
         if self.engine.is_over:
-            raise ClosedError(None, f"it has ended ({self.engine.reason})")
+            raise ClosedError(None, f"it has ended ({self.engine.shutdown.reason})")
         self.engine.keeper.post(decide)
         answered.wait()
         if answer[0] is not None:
@@ -152,7 +154,7 @@ class InFlight:
             and isinstance(error, anyio.get_cancelled_exc_class())
         ):
             hold.cut = True
-            self.engine.work_was_lost(hold.as_work(self.engine.loop.now()))
+            self.engine.drains.work_was_lost(hold.as_work(self.engine.loop.now()))
         self.engine.apply(self.engine.machine.released(hold.component))
 
     def cut(self, concerns: Callable[[int | None], bool]) -> list[Work]:

@@ -60,10 +60,10 @@ class Lifetime(Generic[V_contra]):
     # --- a service says where it stands --------------------------------------------------------
 
     @overload
-    def started(self: Lifetime[None]) -> None: ...
+    def started(self: Lifetime[None], /) -> None: ...
     @overload
     def started(self, value: V_contra, /) -> None: ...
-    def started(self, value: object = None, /) -> None:
+    def started(self, value: Any = None, /) -> None:
         """Say that the service is ready from here on, and what its value is.
 
         Raises:
@@ -152,7 +152,7 @@ class Lifetime(Generic[V_contra]):
     @property
     def shutdown_reason(self) -> str | None:
         """Why the system shuts down, once it does."""
-        return self._host.engine.reason
+        return self._host.engine.shutdown.reason
 
     def __repr__(self) -> str:
         """Name the component."""

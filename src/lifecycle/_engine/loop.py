@@ -98,8 +98,7 @@ class Keeper:
         alarm = Alarm(time, action)
         if time < math.inf:
             heapq.heappush(self._heap, (time, next(self._count), alarm))
-            if time < self._sleep.deadline:
-                self._sleep.deadline = time
+            self._sleep.deadline = min(self._sleep.deadline, time)
         return alarm
 
     def post(self, action: Callable[[], object]) -> None:

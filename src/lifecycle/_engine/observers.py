@@ -24,7 +24,7 @@ def tell(observers: Sequence[events.Observer], event: events.Event) -> None:
     for observer in (log, *observers):
         try:
             observer(event)
-        except Exception:
+        except Exception:  # noqa: PERF203  one that fails must not keep the others from being told
             logger.exception("an observer failed on %s", type(event).__name__)
 
 

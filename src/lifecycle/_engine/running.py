@@ -73,7 +73,7 @@ class Running:
             await self._end(error)
             raise
         await self._end(None)
-        raise ClosedError(None, engine.reason or "")
+        raise ClosedError(None, engine.shutdown.reason or "")
 
     async def __aexit__(
         self,
@@ -93,7 +93,7 @@ class Running:
         engine, group = self._engine, self._group
         assert engine is not None  # noqa: S101  it was entered
         assert group is not None  # noqa: S101  likewise
-        failed_before = engine.reason is not None and bool(engine.account.errors)
+        failed_before = engine.shutdown.reason is not None and bool(engine.account.errors)
         self._ask(engine, error)
         cancellation: BaseException | None = None
         try:
@@ -110,17 +110,17 @@ class Running:
 
     def _ask(self, engine: Engine, error: BaseException | None) -> None:
         if error is None:
-            engine.enclosing_deadline = _deadline_ahead(engine)
-            engine.request("the body has ended", delay=False)
+            engine.shutdown.enclosing_deadline = _deadline_ahead(engine)
+            engine.shutdown.request("the body has ended", delay=False)
         elif is_cancellation(error):
-            engine.request("it was cancelled from outside", delay=False)
+            engine.shutdown.request("it was cancelled from outside", delay=False)
         elif isinstance(error, KeyboardInterrupt):
-            engine.interrupted(error, "the body")
+            engine.shutdown.interrupted(error, "the body")
         elif isinstance(error, SystemExit):
-            engine.interrupted(error, "the body", delay=False)
+            engine.shutdown.interrupted(error, "the body", delay=False)
         else:
-            engine.enclosing_deadline = _deadline_ahead(engine)
-            engine.request(f"the body raised {one_line(error)}", delay=False)
+            engine.shutdown.enclosing_deadline = _deadline_ahead(engine)
+            engine.shutdown.request(f"the body raised {one_line(error)}", delay=False)
 
     def _raise(
         self,

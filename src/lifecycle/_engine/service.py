@@ -61,7 +61,7 @@ class ServiceHost(Host):
         self._is_ready = True
         if not (self.expired or self.given_up):
             # A start that was cancelled in the same moment is one all the same.
-            self.engine.has_started(self, value)
+            self.engine.starts.has_started(self, value)
 
     async def wait_stopping(self) -> None:
         """Return when it is time to stop; waiting for that in its own task is having drained."""
@@ -70,7 +70,7 @@ class ServiceHost(Host):
             return
         self._waits_for_stop = True
         if self.hook == "drain":
-            self.engine.has_drained(self, None)
+            self.engine.drains.has_drained(self, None)
         try:
             await self.stopping.wait()
         finally:
@@ -79,7 +79,7 @@ class ServiceHost(Host):
     async def _live(self) -> None:
         if not self.node.takes_lifetime or self.node.kind is Kind.MAIN:
             self._ready(None)
-        retry = self.engine.retry_of(self.node)
+        retry = self.engine.starts.retry_of(self.node)
         pauses = retry.delays()
         attempt = 0
         while True:
@@ -95,13 +95,13 @@ class ServiceHost(Host):
                     or self._scope.cancel_called
                 ):
                     raise
-                self.engine.retrying(self.node, attempt, pause, error)
+                self.engine.starts.retrying(self.node, attempt, pause, error)
             else:
                 return
             await anyio.sleep(pause)
 
     async def _run_once(self) -> object:
-        args, kwargs = self.engine.arguments(self)
+        args, kwargs = self.engine.starts.arguments(self)
         assert self.node.function is not None  # noqa: S101  a service has one
         call = functools.partial(self.node.function, *args, **kwargs)
         return await self._watch(calling.call(None, call))
@@ -110,10 +110,10 @@ class ServiceHost(Host):
         if self.hook == "start" or not self._is_ready:
             if error is None and not (self.expired or self.cancelled):
                 error = StartError(self.node.name, RETURNED_EARLY)
-            self.engine.start_ended(self, error)
+            self.engine.starts.start_ended(self, error)
         elif self.hook == "drain":
-            self.engine.has_drained(self, error)
+            self.engine.drains.has_drained(self, error)
         elif self.hook == "stop":
-            self.engine.has_stopped(self, error)
+            self.engine.stops.has_stopped(self, error)
         elif "drain" not in self.given_up:
-            self.engine.service_ended(self, error, self._returned)
+            self.engine.crashes.service_ended(self, error, self._returned)

@@ -9,7 +9,7 @@ _AWAITED = ("cr_await", "ag_await", "gi_yieldfrom")
 _FRAMES = ("cr_frame", "ag_frame", "gi_frame")
 
 
-def of(awaited: Any) -> str:  # noqa: ANN401  a coroutine, a generator, or what wraps one
+def of(awaited: Any) -> str:
     """The stack of a coroutine or async generator that is suspended, outermost first."""
     lines: list[str] = []
     seen = 0

@@ -5,8 +5,6 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import anyio
-
 from lifecycle._engine import streams
 from lifecycle._engine.in_flight import holding
 from lifecycle._engine.lifetime import current
@@ -80,7 +78,9 @@ class System:
         index = self._engine.plan.index_of.get(component)
         if index is None:
             name = getattr(component, "name", repr(component))
-            raise UnknownComponentError(name, "the caller", "asks for", (), "it is no part of this system.")
+            raise UnknownComponentError(
+                name, "the caller", "asks for", (), "it is no part of this system."
+            )
         return index
 
     # --- how it stands -------------------------------------------------------------------------
@@ -91,10 +91,10 @@ class System:
         return Status(
             phase=engine.machine.phase,
             ready=engine.is_ready,
-            reason=engine.reason,
+            reason=engine.shutdown.reason,
             components={node.name: self._status_of(node) for node in engine.plan.components},
             in_flight=engine.in_flight.now_held(),
-            time_left=engine.time_left(),
+            time_left=engine.shutdown.time_left(),
         )
 
     def _status_of(self, node: Node) -> ComponentStatus:
@@ -174,8 +174,10 @@ class System:
             message = f"exit_code is {exit_code!r}, but must be from 0 to {_LAST_CODE}"
             raise ValueError(message)
         engine = self._engine
-        engine.note_request(reason)
-        request = functools.partial(engine.request, reason, delay=True, exit_code=exit_code)
+        engine.shutdown.note_request(reason)
+        request = functools.partial(
+            engine.shutdown.request, reason, delay=True, exit_code=exit_code
+        )
         if engine.loop.on_its_thread() and engine.is_running:
             request()
         else:

@@ -45,7 +45,7 @@ class Thread:
         self.busy = False
 
     @property
-    def frame(self) -> Any:  # noqa: ANN401  a frame, which typeshed has only as a private name
+    def frame(self) -> Any:
         """Where it is, while it is in a call."""
         if self._thread is None or not self.busy:
             return None
@@ -114,7 +114,7 @@ async def outlast(event: anyio.Event) -> None:
     while not event.is_set():
         try:
             await event.wait()
-        except anyio.get_cancelled_exc_class() as error:
+        except anyio.get_cancelled_exc_class() as error:  # noqa: PERF203  that is the point
             cancelled = error
     if cancelled is not None:
         raise cancelled

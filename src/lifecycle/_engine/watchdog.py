@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
-import logging
-import os
 import queue
 import sys
 import threading
@@ -18,9 +16,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-FLUSH = 0.5
-"""How long stdio and log handlers have to flush before the process ends, in seconds."""
 
 
 class Watchdog:
@@ -31,7 +26,7 @@ class Watchdog:
         *,
         code: Callable[[], int],
         explain: Callable[[], str],
-        kill: Callable[[], object],
+        end: Callable[[int], object],
         enabled: bool,
     ) -> None:
         """Prepare it.
@@ -39,13 +34,13 @@ class Watchdog:
         Args:
             code: the exit code that there would have been.
             explain: what to say to a person.
-            kill: ends what the process has started.
+            end: ends the process, with an exit code, and all that it has started.
             enabled: whether it ever ends the process by itself; it does so when told, in any case.
 
         """
         self._code = code
         self._explain = explain
-        self._kill = kill
+        self._end = end
         self._enabled = enabled
         self._orders: queue.SimpleQueue[tuple[str, float]] = queue.SimpleQueue()
 
@@ -85,7 +80,7 @@ class Watchdog:
             elif order == "back up":
                 _back_up(number - time.monotonic())
             elif order == "end":
-                end_process(int(number), self._kill)
+                self._end(int(number))
             else:
                 with contextlib.suppress(Exception):
                     faulthandler.cancel_dump_traceback_later()
@@ -96,7 +91,7 @@ class Watchdog:
             sys.stderr.write(self._explain())
             sys.stderr.flush()
             faulthandler.dump_traceback(all_threads=True)
-        end_process(self._code(), self._kill)
+        self._end(self._code())
 
 
 def _back_up(left: float) -> None:
@@ -104,22 +99,3 @@ def _back_up(left: float) -> None:
     # starts needs no lock; it can only exit with code 1.
     with contextlib.suppress(Exception):  # no real stderr
         faulthandler.dump_traceback_later(max(left, 0.001), exit=True)
-
-
-def end_process(code: int, kill: Callable[[], object]) -> None:
-    """End the process, and what it has started, whatever else is going on in it."""
-    with contextlib.suppress(Exception):
-        kill()
-    # Handlers may hold locks that a stuck thread owns: the flush gets a thread, and a limit.
-    flush = threading.Thread(target=_flush, daemon=True)
-    flush.start()
-    flush.join(FLUSH)
-    os._exit(code)
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):
-            stream.flush()
-    with contextlib.suppress(Exception):
-        logging.shutdown()

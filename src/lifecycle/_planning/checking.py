@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING, Any, Final
 
@@ -120,9 +121,8 @@ def _check_hooks(declaration: Declaration, name: str, problems: Problems) -> Hoo
         return _NO_HOOKS
     given: dict[str, GivenHook] = {}
     checks: list[Check] = []
-    for hook in declaration.hooks:
-        if not _is_good(hook, declaration, name, problems):
-            continue
+    good = [hook for hook in declaration.hooks if _is_good(hook, declaration, name, problems)]
+    for hook in good:
         if hook.which == "check":
             checks.append(Check(hook.function, hook.takes_value, hook.liveness))
         elif hook.which in given:
@@ -131,12 +131,13 @@ def _check_hooks(declaration: Declaration, name: str, problems: Problems) -> Hoo
             problems.invalid(name, f"has two {hook.which} hooks: {places}")
         else:
             given[hook.which] = hook
-    hooks = Hooks(
-        **{which: hook.function for which, hook in given.items()},
-        take_value=all(hook.takes_value for hook in given.values()),
-        checks=tuple(checks),
-    )
-    if declaration.kind is Kind.OBJECT:
+    functions = {which: hook.function for which, hook in given.items()}
+    take_value = all(hook.takes_value for hook in given.values())
+    if not take_value and "drain" in given and given["drain"].takes_value:
+        # `@c.drain` beside hooks that were given to `add`: then the object itself is the value.
+        functions["drain"] = functools.partial(functions["drain"], declaration.value)
+    hooks = Hooks(**functions, take_value=take_value, checks=tuple(checks))
+    if declaration.kind is Kind.OBJECT and len(good) == len(declaration.hooks):
         _check_object(declaration, name, hooks, problems)
     return hooks
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any, Final, cast
+from collections.abc import Iterable
+from typing import Any, Final
 
 from lifecycle._core.component import Kind
 from lifecycle._core.declaration import Contents, Declaration, GivenHook, HookName, Where
-from lifecycle.component import Component, Ref, as_ref
+from lifecycle.component import Component, Ref, as_refs
 from lifecycle.options import ComponentOptions, Options, ServiceOptions
 
 _HOOKS: Final[tuple[HookName, ...]] = ("start", "drain", "stop", "check")
@@ -78,10 +79,7 @@ def check_keywords(verb: str, options: dict[str, Any]) -> None:
 
 def _refs(given: Any, keyword: str) -> tuple[Ref, ...]:
     """Make a tuple of handles and names, of one or of many, while an iterator still has them."""
-    if isinstance(given, (Component, str)) or callable(given):
-        return (as_ref(cast("Any", given), f"{keyword}="),)
-    try:
-        refs = iter(given)
-    except TypeError:
-        return (as_ref(given, f"{keyword}="),)
-    return tuple(as_ref(ref, f"{keyword}=") for ref in refs)
+    several: Any = given
+    if isinstance(given, (Component, str)) or not isinstance(given, Iterable):
+        several = (given,)
+    return as_refs(several, f"{keyword}=")

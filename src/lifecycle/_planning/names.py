@@ -29,8 +29,8 @@ class Entry(NamedTuple):
 
 
 def joined(scope: str, name: str) -> str:
-    """Put a prefix before a name."""
-    return f"{scope}.{name}" if scope else name
+    """Put a prefix before a name; each may be empty."""
+    return f"{scope}.{name}" if scope and name else scope or name
 
 
 def candidates(scope: str, name: str) -> Iterator[str]:

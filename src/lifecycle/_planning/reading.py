@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import functools
 import inspect
 import types
@@ -178,7 +179,8 @@ def _may_be_lifetime(annotation: Any, function: Any) -> bool:
 def _look_up(text: str, function: Any) -> Any:
     """Find what an annotation that was not evaluated names, without evaluating anything."""
     first, *rest = text.partition("[")[0].strip().split(".")
-    found = getattr(inspect.unwrap(function), "__globals__", {}).get(first)
+    known = getattr(inspect.unwrap(function), "__globals__", {})
+    found = known.get(first, getattr(builtins, first, None))
     for name in rest:
         found = getattr(found, name, None)
     return found

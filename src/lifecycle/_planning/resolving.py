@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 from lifecycle._core.component import Kind
 from lifecycle._planning.gathering import two_prefixes
 from lifecycle._planning.names import Entry, candidates, similar
-from lifecycle.component import Component
-from lifecycle.errors import DefinitionError, DuplicateComponentError, UnknownComponentError
+from lifecycle.component import Component, name_of
+from lifecycle.errors import (
+    DefinitionError,
+    DuplicateComponentError,
+    UnknownComponentError,
+    one_line,
+)
 
 if TYPE_CHECKING:
     from lifecycle._planning.changes import Gathered
@@ -90,8 +95,9 @@ class Present:
             try:
                 enabled = bool(enabled())
             except Exception as error:  # noqa: BLE001  whatever it is, it is told
-                reason = f"could not be asked whether it is enabled: {enabled!r} raised"
-                self._problems.invalid(entry.name, f"{reason} {type(error).__name__}", error)
+                asked = f"{name_of(enabled)}() raised {one_line(error)}"
+                reason = f"could not be asked whether it is enabled: {asked}"
+                self._problems.invalid(entry.name, reason, error)
                 return None
         elif not isinstance(enabled, bool):
             reason = f"has enabled={enabled!r}, which is neither a bool nor a function"

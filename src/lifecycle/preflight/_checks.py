@@ -35,3 +35,8 @@ def is_text(value: object) -> bool:
 def is_path(value: object) -> bool:
     """Whether `value` is a path, or a text that is not empty."""
     return isinstance(value, os.PathLike) or (isinstance(value, str) and value != "")
+
+
+def is_count(value: object) -> bool:
+    """Whether `value` is a whole number."""
+    return isinstance(value, int) and not isinstance(value, bool)

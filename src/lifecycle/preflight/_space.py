@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from lifecycle.errors import DefinitionError, PreflightError
-from lifecycle.preflight._checks import is_path, short
+from lifecycle.preflight._checks import is_count, is_path, short
 
 if TYPE_CHECKING:
     import os
@@ -66,14 +66,18 @@ def free_space(path: str | os.PathLike[str], at_least: int | str) -> SpaceIsFree
 
 
 def _bytes(amount: int | str) -> int:
-    match = _AMOUNT.fullmatch(amount if isinstance(amount, str) else f"{amount} B")
-    if match is None or match["unit"] not in _UNITS:
+    number = amount
+    if isinstance(number, str):
+        match = _AMOUNT.fullmatch(number)
+        unit = _UNITS.get(match["unit"], 0) if match else 0
+        number = int(float(match["number"]) * unit) if match else 0
+    if not is_count(number) or number < 1:
         problem = (
             f"preflight.free_space: {amount!r} is no amount; it must be a number of bytes, or a "
             'text such as "500 MB" or "2 GiB"'
         )
         raise DefinitionError(problem)
-    return int(float(match["number"]) * _UNITS[match["unit"]])
+    return number
 
 
 def _in_words(amount: int) -> str:

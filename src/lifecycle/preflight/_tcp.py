@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import anyio
 import attrs
 
 from lifecycle.errors import DefinitionError, PreflightError, one_line, seconds
-from lifecycle.preflight._checks import demand_timeout, short
+from lifecycle.preflight._checks import demand_timeout, is_count, is_text, short
 from lifecycle.settings import Retry, parse_address
 
 if TYPE_CHECKING:
@@ -72,10 +73,12 @@ def tcp(address: str, port: int | None = None, *, timeout: float = 30) -> PortIs
         DefinitionError: It is no such address, or no such timeout.
     """
     demand_timeout("tcp", timeout)
-    try:
-        host, number = parse_address(address if port is None else f"{_bracketed(address)}:{port}")
-    except ValueError:
-        host, number = None, 0
+    host, number = None, 0
+    if is_text(address) and (port is None or is_count(port)):
+        with contextlib.suppress(ValueError):
+            host, number = parse_address(
+                address if port is None else f"{_bracketed(address)}:{port}"
+            )
     if host is None or number == 0:
         given = repr(address) if port is None else f"{address!r}, {port!r}"
         problem = f'preflight.tcp takes host and port, as in tcp("db:5432"), not {given}'

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from lifecycle.processes.ending import end_process
 from lifecycle.processes.group import ProcessGroup, kill_all
 from lifecycle.processes.output import Stream
 
-__all__ = ["ProcessGroup", "Stream", "kill_all"]
+__all__ = ["ProcessGroup", "Stream", "end_process", "kill_all"]

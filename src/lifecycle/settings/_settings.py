@@ -34,6 +34,16 @@ def _frozen(mapping: Mapping[K, V]) -> Mapping[K, V]:
     return MappingProxyType(dict(mapping)) if is_one else mapping
 
 
+# The generic one would not do as a converter: mypy takes its type variables for the types of the
+# argument, and refuses every dict.
+def _frozen_limits(limits: Mapping[Any, Limits]) -> Mapping[Any, Limits]:
+    return _frozen(limits)
+
+
+def _frozen_signals(signals: Mapping[int, Response]) -> Mapping[int, Response]:
+    return _frozen(signals)
+
+
 def _check_limits(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     mapping: Any = value
     if not isinstance(value, Mapping):
@@ -91,7 +101,7 @@ class Settings:
     """The address at which probes are answered, as in ``":8081"``; None: nowhere."""
     limits: Mapping[Any, Limits] = attrs.field(
         factory=dict[Any, Limits],
-        converter=_frozen,
+        converter=_frozen_limits,
         hash=False,
         validator=_check_limits,
     )
@@ -99,7 +109,7 @@ class Settings:
     component's own declaration says."""
     signals: Mapping[int, Response] = attrs.field(
         default=DEFAULT_SIGNALS,
-        converter=_frozen,
+        converter=_frozen_signals,
         hash=False,
         validator=check_policy,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 
 EXPECTED = 'an address, "HOST:PORT" or ":PORT", as in ":8081"'
@@ -18,9 +19,16 @@ def parse_address(text: str) -> tuple[str | None, int]:
         ValueError: It is no address; the message says what would be.
     """
     match = _ADDRESS.fullmatch(text if ":" in text else f":{text}")
-    if match is None or int(match["port"]) > _LAST_PORT:
+    if match is None or int(match["port"]) > _LAST_PORT or not _is_v6(match["v6"]):
         raise ValueError(EXPECTED)
     return match["v6"] or match["host"] or None, int(match["port"])
+
+
+def _is_v6(text: str | None) -> bool:
+    try:
+        return text is None or bool(ipaddress.IPv6Address(text))
+    except ValueError:
+        return False
 
 
 def is_address(value: object) -> bool:

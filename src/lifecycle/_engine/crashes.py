@@ -1,0 +1,93 @@
+"""What ends by itself while it was to run."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+from lifecycle import events
+from lifecycle._core.component import Kind
+from lifecycle.errors import CrashedError
+from lifecycle.states import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lifecycle._engine.engine import Engine
+    from lifecycle._engine.host import Host
+
+
+class Crashes:
+    """The crashes, and the early ends, of one system."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Nothing has ended."""
+        self._engine = engine
+        self._main_ended: Callable[[], None] | None = None
+
+    def has_crashed(self, host: Host, cause: BaseException | None, reason: str = "") -> None:
+        """A component ended by itself while it was to run."""
+        node = host.node
+        error = CrashedError(node.name, reason)
+        error.__cause__ = cause
+        host.crash = error
+        was_running = self._engine.shutdown.reason is None
+        self._engine.mark(node.index)
+        self._engine.tell(events.ComponentCrashed, component=node.name, error=error)
+        if host.hook == "drain":
+            host.finish()
+        if node.optional:
+            self._engine.account.of_component(error, node.index)
+        else:
+            self._engine.account.note(error, node.index)
+            if was_running:
+                self._engine.account.verdict.crashed = True
+                # The cause of a group's crash shows only when the component is stopped.
+                self._engine.shutdown.failed(str(error))
+            else:
+                self._engine.account.verdict.incomplete = True
+        self._engine.apply(self._engine.machine.crashed(node.index))
+
+    def service_ended(self, host: Host, error: BaseException | None, returned: object) -> None:
+        """A service or main has ended before it was asked to."""
+        node = host.node
+        if error is None and node.kind is Kind.MAIN and (problem := _no_code(returned)) is not None:
+            error = problem
+        if isinstance(error, (SystemExit, KeyboardInterrupt)):
+            self._engine.shutdown.interrupted(error, repr(node.name))
+        elif error is not None:
+            self.has_crashed(host, error)
+        elif node.kind is Kind.MAIN:
+            code = returned if isinstance(returned, int) else 0
+            self._ask_when_running(f"{node.name!r} has ended", delay=False, exit_code=code)
+        elif self._engine.shutdown.reason is None and node.on_return == "crash":
+            self.has_crashed(host, None, "it returned, and was to run as long as the system")
+        elif node.on_return == "shut_down":
+            self._ask_when_running(f"{node.name!r} has returned", delay=True)
+
+    def end_of_start(self) -> None:
+        """The start is over: what ended during it counts from here on."""
+        if self._main_ended is not None:
+            self._engine.keeper.post(self._main_ended)
+
+    def _ask_when_running(self, reason: str, *, delay: bool, exit_code: int = 0) -> None:
+        """Ask for a shutdown, but not before the start is over."""
+        ask = functools.partial(
+            self._engine.shutdown.request, reason, delay=delay, exit_code=exit_code
+        )
+        if self._engine.machine.phase in (Phase.PREFLIGHT, Phase.STARTING):
+            self._main_ended = self._main_ended or ask
+        else:
+            ask()
+
+
+def _no_code(returned: object) -> ValueError | None:
+    """What is wrong with the exit code that a main returned."""
+    if returned is None or (isinstance(returned, int) and 0 <= returned <= _LAST_CODE):
+        return None
+    if not isinstance(returned, int):
+        return None  # whatever else it returns is no exit code
+    return ValueError(f"a main returned {returned!r}, but an exit code is from 0 to {_LAST_CODE}")
+
+
+_LAST_CODE = 255

@@ -1,0 +1,177 @@
+"""Draining components, and cutting off what does not end in time."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import TYPE_CHECKING
+
+from lifecycle import events
+from lifecycle._core import budget
+from lifecycle._engine.host import is_cancellation
+from lifecycle.errors import DrainTimeoutError, WorkCancelledError
+from lifecycle.states import State
+
+if TYPE_CHECKING:
+    from lifecycle._core import commands
+    from lifecycle._engine.engine import Engine
+    from lifecycle._engine.host import Host
+    from lifecycle._engine.loop import Alarm
+    from lifecycle.report import Work
+
+
+class Drains:
+    """The drains of one system."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Nothing drains."""
+        self._engine = engine
+        self._began = 0.0
+        self._alarms: dict[int, Alarm] = {}
+        self._followers: list[int] = []
+
+    def drain(self, command: commands.Drain) -> None:
+        """Call a drain hook, or begin to wait for what is in flight."""
+        component = command.component
+        node, host = self._engine.plan.components[component], self._engine.hosts[component]
+        self._engine.mark(component)
+        now = self._engine.loop.now()
+        self._engine.account.times["drain"][component] = now
+        self._engine.tell(events.ComponentDraining, component=node.name)
+        assert self._engine.shutdown.budget is not None  # noqa: S101  the shutdown has begun
+        own = self._engine.limits_of(node).drain
+        deadline = budget.hook_deadline(
+            now,
+            math.inf if own is None else own,
+            self._engine.shutdown.budget.drains_end,
+            self._followers[component],
+        )
+        if host is not None:
+            host.draining.set()
+        if host is None or host.drains_at_once:
+            self._engine.apply(self._engine.machine.drained(component))
+            self._await_release(component, deadline)
+        else:
+            host.begin("drain", deadline - now, math.inf)
+            host.order(command)
+
+    def has_drained(self, host: Host, error: BaseException | None) -> None:
+        """A drain hook has ended."""
+        node, deadline = host.node, host.deadline
+        host.finish()
+        if "drain" in host.given_up:
+            return
+        if isinstance(error, (SystemExit, KeyboardInterrupt)):
+            self._engine.shutdown.interrupted(error, f"the drain of {node.name!r}")
+        elif error is not None and not is_cancellation(error):
+            self._engine.account.hook_failed(host.node, "drain", error)
+        self._engine.apply(self._engine.machine.drained(node.index))
+        self._await_release(node.index, deadline)
+
+    def drain_failed(self, host: Host, error: BaseException | None, limit: float) -> None:
+        """A drain hook that was called within the stop failed, or was cut off after `limit`."""
+        if error is None:
+            timed_out = DrainTimeoutError(host.node.name, (), limit)
+            self._engine.account.incomplete(timed_out, host.node.index)
+        else:
+            self._engine.account.hook_failed(host.node, "drain", error)
+
+    def drain_expired(self, host: Host) -> None:
+        """A component has used up its own time to drain."""
+        self._drain_expired(host.node.index)
+
+    def _drain_expired(self, component: int) -> None:
+        self._engine.apply(self._engine.machine.drain_timed_out(component))
+
+    def _await_release(self, component: int, deadline: float) -> None:
+        """No hook is left to drain it, but what is in flight has time until then."""
+        if self._engine.machine.states[component] is State.DRAINING:
+            self._alarms[component] = self._engine.keeper.at(
+                deadline, functools.partial(self._drain_expired, component)
+            )
+
+    def note_drained(self, command: commands.HasDrained) -> None:
+        """Nothing of a component is in flight any more."""
+        component = command.component
+        alarm = self._alarms.pop(component, None)
+        if alarm is not None:
+            alarm.cancel()
+        self._engine.mark(component)
+        began = self._engine.account.times["drain"].get(component)
+        if began is None:
+            return  # it crashed, and was never asked
+        duration = self._engine.loop.now() - began
+        self._engine.account.times["drain"][component] = duration
+        name = self._engine.name(component)
+        self._engine.tell(events.ComponentDrained, component=name, duration=duration)
+
+    def cut_work(self, command: commands.CutWork) -> None:
+        """Cancel what is in flight."""
+        self.cut_holds(command.component, of_system=command.component is None)
+
+    def cut_holds(self, component: int | None = None, *, of_system: bool) -> None:
+        """Cancel work: of one component; of the system and its body; or, neither, of everyone."""
+        everyone = self._engine.machine.drain_is_over
+        cut = self._engine.in_flight.cut(lambda owner: everyone or owner == component)
+        if of_system and self._engine.body is not None and self._engine.body.is_in_flight:
+            cut.append(self._engine.body.cut(self._engine.loop.now()))
+        if not cut:
+            return
+        self._engine.account.cut.extend(cut)
+        for name in dict.fromkeys(work.component for work in cut):
+            what = tuple(work.what for work in cut if work.component == name)
+            index = None if name is None else self._engine.index_of_name(name)
+            began = self._began if index is None else self._began_of(index)
+            error = DrainTimeoutError(name, what, self._engine.loop.now() - began)
+            self._engine.account.incomplete(error, index)
+            self._engine.tell(events.WorkCancelled, component=name, what=what)
+        self._engine.keeper.at(self._engine.loop.now() + budget.UNWIND, self._write_off)
+
+    def _write_off(self) -> None:
+        """Wait no longer for what was cut and has not ended."""
+        self._engine.in_flight.write_off()
+        if self._engine.body is not None:
+            self._engine.body.write_off()
+
+    def cut_drain(self, command: commands.CutDrain) -> None:
+        """Cancel a drain hook."""
+        host = self._engine.hosts[command.component]
+        if host is None or host.cut or host.hook != "drain":
+            return
+        host.cut_drain()
+        component = command.component
+        known = self._engine.account.component_errors.get(component)
+        if not isinstance(known, DrainTimeoutError):
+            time = self._engine.loop.now() - self._began_of(component)
+            self._engine.account.incomplete(DrainTimeoutError(host.node.name, (), time), component)
+
+    def _began_of(self, component: int) -> float:
+        if self._engine.machine.states[component] is State.DRAINING:
+            return self._engine.account.times["drain"][component]
+        return self._began
+
+    def begin(self) -> None:
+        """The drain of the system begins."""
+        self._engine.started.set()
+        self._engine.shutdown.share_out()
+        assert self._engine.shutdown.budget is not None  # noqa: S101  just made
+        has_drain = [host is not None and not host.drains_at_once for host in self._engine.hosts]
+        self._followers = budget.followers(self._engine.plan.components, has_drain)
+        self._began = self._engine.loop.now()
+        self._engine.draining.set()
+        self._engine.keeper.at(self._engine.shutdown.budget.drains_end, self._drain_is_over)
+        if self._engine.settings.drain_timeout is not None:
+            # What belongs to no component has the default of the components.
+            self._engine.keeper.at(
+                self._began + self._engine.settings.drain_timeout,
+                lambda: self.cut_holds(of_system=True),
+            )
+
+    def _drain_is_over(self) -> None:
+        self._engine.apply(self._engine.machine.drain_over())
+
+    def work_was_lost(self, work: Work) -> None:
+        """Work was cancelled by something else, in the trouble that we are in."""
+        self._engine.account.cut.append(work)
+        self._engine.account.incomplete(WorkCancelledError(work.what, work.component))
+        self._engine.tell(events.WorkCancelled, component=work.component, what=(work.what,))

@@ -1,0 +1,148 @@
+"""Asking for a shutdown, and the time that it has."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from lifecycle import events
+from lifecycle._core.budget import FORCED_STOP, Budget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lifecycle._engine.engine import Engine
+
+
+class Shutdown:
+    """Who asked first, when, and what deadlines follow from that."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Nobody has asked."""
+        self._engine = engine
+        self.reason: str | None = None
+        """Why it shuts down; set by the first request or failure."""
+        self.asked_at: float | None = None
+        """When the grace period began, on the loop's clock."""
+        self.enclosing_deadline = math.inf
+        """A deadline around the body that is still to come when it ends by itself."""
+        self.on_shutdown: Callable[[float], object] | None = None
+        """Told how many seconds are left, once the grace period has begun."""
+        self._budget: Budget | None = None
+        self._told = False
+
+    def note_request(self, reason: str, at: float | None = None) -> None:
+        """Someone asks for a shutdown: readiness is off from here on, and the clock runs.
+
+        May be called from any thread, and from a signal handler.
+        """
+        if self.reason is None:
+            self.asked_at = self._engine.loop.now() if at is None else at
+            self.reason = reason
+
+    def request(
+        self, reason: str, *, delay: bool, exit_code: int = 0, at: float | None = None
+    ) -> None:
+        """Someone asks for a shutdown: carry it out. On the loop's thread."""
+        if self._engine.is_over:
+            return
+        self.note_request(reason, at)
+        if exit_code and not self._engine.account.verdict.asked_code:
+            self._engine.account.verdict.asked_code = exit_code
+        self._engine.checks.cancel()
+        self._note_shutdown()
+        self._engine.apply(
+            self._engine.machine.shut_down(delay=delay and self._engine.settings.drain_delay > 0)
+        )
+
+    def failed(self, reason: str) -> None:
+        """Something failed that ends the system."""
+        self.note_request(reason)
+        self._note_shutdown()
+
+    def force(self, signal_number: int) -> None:
+        """End at once: no drains, and stops under a short deadline."""
+        if self._engine.is_over or self._engine.account.verdict.forced_by is not None:
+            return
+        self._engine.account.verdict.forced_by = signal_number
+        self.note_request("a second interrupt")
+        self._engine.checks.cancel()
+        self._note_shutdown()
+        self.share_out()
+        end = min(self.patience_ends, self._engine.loop.now() + FORCED_STOP)
+        self._set_budget(Budget(end=end, stops_end=end, drains_end=self._engine.loop.now()))
+        self._engine.apply(self._engine.machine.force())
+        for host in self._engine.hosts:
+            if host is not None:
+                host.limit_to(end)
+
+    def interrupted(self, error: BaseException, who: str, *, delay: bool = True) -> None:
+        """A SystemExit or KeyboardInterrupt was raised: it asks for a shutdown."""
+        if isinstance(error, SystemExit):
+            reason = f"{who} raised SystemExit({error.code!r})"
+            self.request(reason, delay=delay, exit_code=_code(error))
+        else:
+            self._engine.account.verdict.interrupted = True
+            self.request(f"KeyboardInterrupt in {who}", delay=False)
+
+    def _note_shutdown(self) -> None:
+        if not self._told and self.reason is not None:
+            self._told = True
+            self._engine.tell(events.ShutdownRequested, reason=self.reason)
+            if self.on_shutdown is not None:
+                self.on_shutdown(self.time_left() or 0.0)
+
+    @property
+    def budget(self) -> Budget | None:
+        """The deadlines, once the drain has begun."""
+        return self._budget
+
+    def share_out(self) -> None:
+        """Fix the deadlines, unless that was done before."""
+        if self._budget is not None:
+            return
+        now = self._engine.loop.now()
+        shared = Budget.of(
+            asked_at=now if self.asked_at is None else self.asked_at,
+            grace_period=self._engine.settings.grace_period,
+            close_reserve=self._engine.settings.effective_close_reserve,
+            companions=self._engine.companions.any,
+        )
+        self._set_budget(shared.ending_by(self.enclosing_deadline, now))
+
+    def _set_budget(self, new: Budget) -> None:
+        self._budget = new
+        for host in self._engine.hosts:
+            if host is not None:
+                host.hurry()
+
+    @property
+    def patience_ends(self) -> float:
+        """When even what was cancelled is waited for no longer."""
+        return math.inf if self._budget is None else self._budget.end
+
+    @property
+    def companions_end(self) -> float:
+        """When the companions are to have ended."""
+        now = self._engine.loop.now()
+        if self._budget is None:
+            return now + 1.0
+        return max(self._budget.end, now + 0.05)
+
+    def time_left(self) -> float | None:
+        """What is left of the grace period."""
+        if self.asked_at is None:
+            return None
+        return max(
+            0.0, self.asked_at + self._engine.settings.grace_period - self._engine.loop.now()
+        )
+
+
+def _code(error: SystemExit) -> int:
+    """The exit code that Python would give a SystemExit."""
+    if error.code is None:
+        return 0
+    return error.code if isinstance(error.code, int) and 0 <= error.code <= _LAST_CODE else 1
+
+
+_LAST_CODE = 255

@@ -1,0 +1,227 @@
+"""Starting components: carrying out what the machine says, and telling it what came of it."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import TYPE_CHECKING, Any
+
+from lifecycle import events
+from lifecycle._core.component import Kind
+from lifecycle._engine.gates import OPEN
+from lifecycle._engine.host import Host, is_cancellation
+from lifecycle._engine.service import ServiceHost
+from lifecycle.errors import RunError, StartError, StartTimeoutError, StopError, leaf, seconds
+from lifecycle.settings import Retry
+from lifecycle.states import Phase
+
+if TYPE_CHECKING:
+    from lifecycle._core import commands
+    from lifecycle._core.component import Node
+    from lifecycle._engine.engine import Engine
+
+
+class Starts:
+    """The starts of one system."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Nothing has started."""
+        self._engine = engine
+
+    def start(self, command: commands.Start) -> None:
+        """Start a component."""
+        node = self._engine.plan.components[command.component]
+        self._engine.mark(node.index)
+        self._engine.tell(events.ComponentStarting, component=node.name)
+        if node.kind is Kind.VALUE:
+            self._has_value(node, node.value)
+        elif node.kind is Kind.DERIVED:
+            self._derive(node)
+        else:
+            is_service = node.kind in (Kind.SERVICE, Kind.MAIN)
+            host = ServiceHost(self._engine, node) if is_service else Host(self._engine, node)
+            self._engine.hosts[node.index] = host
+            host.begin("start", self._engine.limits_of(node).start, math.inf)
+            self._engine.spawn(host.run, node.name)
+
+    def has_started(self, host: Host, value: object) -> None:
+        """A component is ready."""
+        component = host.node.index
+        duration = host.finish()
+        self._engine.values[component] = value
+        self._engine.mark(component)
+        self._engine.account.times["start"][component] = duration
+        self._engine.tell(events.ComponentStarted, component=host.node.name, duration=duration)
+        self._engine.apply(self._engine.machine.started(component))
+        self._engine.gates.open_or_give_up(component)
+
+    def start_expired(self, host: Host, error: StartTimeoutError | None) -> None:
+        """A component was not ready in time; its start is being cancelled."""
+        error = error or StartTimeoutError(
+            host.node.name,
+            "",
+            self._engine.limits_of(host.node).start,
+            self._waited_for(host.node.index),
+        )
+        self._start_failed(host, error, unwinding=True)
+
+    def start_ended(self, host: Host, error: BaseException | None) -> None:
+        """A start hook has ended without the component being ready."""
+        node = host.node
+        duration = host.finish()
+        if "start" in host.given_up:
+            return
+        self._engine.account.times["start"].setdefault(node.index, duration)
+        if host.expired or host.cancelled:
+            if error is not None and not is_cancellation(error):
+                self._failed_while_unwinding(host, error)
+            self._engine.mark(node.index)
+            self._engine.apply(self._engine.machine.unwound(node.index))
+        elif isinstance(error, (SystemExit, KeyboardInterrupt)):
+            self._engine.shutdown.interrupted(error, f"the start of {node.name!r}")
+            self._engine.mark(node.index)
+            self._engine.apply(self._engine.machine.unwound(node.index))
+        else:
+            self._start_failed(host, _start_error(node, error), unwinding=False)
+
+    def _failed_while_unwinding(self, host: Host, error: BaseException) -> None:
+        failure = host.start_failure
+        if failure is not None:
+            failure.__cause__ = failure.__cause__ or error
+        elif isinstance(error, (SystemExit, KeyboardInterrupt)):
+            self._engine.shutdown.interrupted(error, f"the start of {host.node.name!r}")
+        else:
+            unwinding = StopError(host.node.name, "start")
+            unwinding.__cause__ = error
+            self._engine.account.incomplete(unwinding, host.node.index)
+
+    def _start_failed(self, host: Host, error: RunError, *, unwinding: bool) -> None:
+        component = host.node.index
+        host.start_failure = error
+        duration = self._engine.loop.now() - host.began
+        self._engine.mark(component)
+        self._engine.account.times["start"][component] = duration
+        self._engine.tell(
+            events.ComponentStarted, component=host.node.name, duration=duration, error=error
+        )
+        if host.node.optional:
+            self._engine.account.of_component(error, component)
+        elif self._engine.machine.phase is Phase.STARTING:
+            self._engine.shutdown.failed(str(error))
+            self._engine.account.start_failed(error, component)
+        else:
+            self._engine.account.note(error, component)
+        self._engine.apply(self._engine.machine.start_failed(component, unwinding=unwinding))
+        self._engine.gates.open_or_give_up(component)
+
+    def retrying(self, node: Node, attempt: int, pause: float, error: BaseException) -> None:
+        """An attempt to start failed, and another one follows."""
+        self._engine.tell(
+            events.ComponentRetrying,
+            component=node.name,
+            attempt=attempt,
+            delay=pause,
+            error=error,
+        )
+
+    def arm_startup_timeout(self) -> None:
+        """Let the time of the whole start run."""
+        limit = self._engine.settings.startup_timeout
+        if limit is not None:
+            self._engine.keeper.at(
+                self._engine.loop.now() + limit, functools.partial(self._startup_expired, limit)
+            )
+
+    def _startup_expired(self, limit: float) -> None:
+        if self._engine.machine.phase is not Phase.STARTING:
+            return
+        for host in self._engine.hosts:
+            if host is not None and host.hook == "start" and not host.node.optional:
+                error = StartTimeoutError(
+                    host.node.name, "", limit, self._waited_for(host.node.index), "startup_timeout"
+                )
+                host.expire_start(error)
+                return
+        self._engine.shutdown.request(f"the start was not over after {seconds(limit)}", delay=False)
+
+    def _waited_for(self, component: int) -> tuple[tuple[str, str, float], ...]:
+        return tuple(
+            (self._engine.name(c), str(self._engine.machine.states[c]), self._engine.since(c))
+            for c in self._engine.gates.awaited(component)
+        )
+
+    def _has_value(self, node: Node, value: object) -> None:
+        self._engine.values[node.index] = value
+        self._engine.account.times["start"][node.index] = 0.0
+        self._engine.mark(node.index)
+        self._engine.tell(events.ComponentStarted, component=node.name, duration=0.0)
+        self._engine.apply(self._engine.machine.started(node.index))
+        self._engine.gates.open_or_give_up(node.index)
+
+    def _derive(self, node: Node) -> None:
+        assert node.function is not None  # noqa: S101  of every derived value
+        try:
+            value = node.function(self._engine.values[node.requires[0]])
+        except Exception as error:  # noqa: BLE001  a failed start
+            host = Host(self._engine, node)
+            host.began = self._engine.loop.now()
+            self._start_failed(host, _start_error(node, error), unwinding=False)
+        else:
+            self._has_value(node, value)
+
+    def skip(self, command: commands.Skip) -> None:
+        """It will not be started."""
+        self._engine.mark(command.component)
+        because_of = None if command.because_of is None else self._engine.name(command.because_of)
+        self._engine.tell(
+            events.ComponentSkipped,
+            component=self._engine.name(command.component),
+            because_of=because_of,
+        )
+        self._engine.gates.open_or_give_up(command.component)
+
+    def cancel(self, command: commands.Cancel) -> None:
+        """The whole start is given up."""
+        self._engine.gates.open_or_give_up(command.component)
+        host = self._engine.hosts[command.component]
+        if host is not None:
+            host.cancel_start()
+
+    def arguments(self, host: Host) -> tuple[list[Any], dict[str, Any]]:
+        """What a component's function is called with."""
+        node = host.node
+        args: list[Any] = [host.lifetime] if node.takes_lifetime else []
+        kwargs: dict[str, Any] = {}
+        for parameter in node.parameters:
+            if parameter.relation == "requires_all":
+                value: Any = [self._engine.values[c] for c in parameter.targets]
+            elif parameter.relation == "requires":
+                value = self._engine.values[parameter.targets[0]]
+            else:
+                value = self._wanted(parameter.targets, parameter.default)
+            if parameter.positional:
+                args.append(value)
+            else:
+                kwargs[parameter.name] = value
+        return args, kwargs
+
+    def _wanted(self, targets: tuple[int, ...], default: object) -> Any:
+        if targets and self._engine.machine.states[targets[0]] in OPEN:
+            return self._engine.values[targets[0]]
+        return default
+
+    @staticmethod
+    def retry_of(node: Node) -> Retry:
+        """How often, and after which pauses, its start is tried again."""
+        return node.retry if node.retry is not None else _NO_RETRY
+
+
+def _start_error(node: Node, error: BaseException | None) -> StartError:
+    if isinstance(error, StartError) and error.component == node.name:
+        return error
+    failure = StartError(node.name)
+    failure.__cause__ = None if error is None else leaf(error)
+    return failure
+
+
+_NO_RETRY = Retry(0)

@@ -1,0 +1,96 @@
+"""Stopping components, and leaving behind what cannot be stopped."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from lifecycle import events
+from lifecycle._core import budget
+from lifecycle._engine.host import is_cancellation
+from lifecycle.errors import StopError, leaf
+from lifecycle.report import Abandoned
+
+if TYPE_CHECKING:
+    from lifecycle._core import commands
+    from lifecycle._engine.engine import Engine
+    from lifecycle._engine.host import Host
+    from lifecycle.errors import Hook
+
+
+class Stops:
+    """The stops of one system."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Nothing stops."""
+        self._engine = engine
+        self._followers: list[int] = []
+
+    def stop(self, command: commands.Stop) -> None:
+        """Call a stop hook."""
+        component = command.component
+        host = self._engine.hosts[component]
+        self._engine.mark(component)
+        self._engine.tell(events.ComponentStopping, component=self._engine.name(component))
+        if host is None or host.stops_at_once:
+            self._stopped(component, 0.0)
+            return
+        if not self._followers:
+            has_stop = [h is not None and not h.ended for h in self._engine.hosts]
+            self._followers = budget.followers(self._engine.plan.components, has_stop)
+        assert self._engine.shutdown.budget is not None  # noqa: S101  the shutdown has begun
+        now, own = self._engine.loop.now(), self._engine.limits_of(host.node).stop
+        limit = budget.hook_deadline(
+            now, math.inf, self._engine.shutdown.budget.stops_end, self._followers[component]
+        )
+        host.begin("stop", own, limit)
+        if command.drain:
+            host.draining.set()
+        host.stopping.set()
+        host.order(command)
+
+    def has_stopped(self, host: Host, error: BaseException | None) -> None:
+        """A stop hook has ended."""
+        node = host.node
+        duration = host.finish()
+        if "stop" in host.given_up:
+            return
+        if host.crash is not None:
+            if error is not None and not is_cancellation(error):
+                host.crash.__cause__ = host.crash.__cause__ or leaf(error)
+        elif isinstance(error, (SystemExit, KeyboardInterrupt)):
+            self._engine.shutdown.interrupted(error, f"the stop of {node.name!r}")
+        elif host.expired:
+            late = StopError(node.name, "stop", duration)
+            late.__cause__ = None if error is None or is_cancellation(error) else error
+            self._engine.account.incomplete(late, node.index)
+        elif error is not None:
+            self._engine.account.hook_failed(host.node, "stop", error)
+        self._stopped(node.index, duration)
+
+    def abandoned(self, host: Host, hook: Hook, stack: str) -> None:
+        """A hook went on after its cancellation: go on without it."""
+        node = host.node
+        self._engine.account.abandoned.append(Abandoned(node.name, hook, stack))
+        self._engine.tell(events.HookAbandoned, component=node.name, hook=hook, stack=stack)
+        error = StopError(node.name, hook, self._engine.loop.now() - host.began, abandoned=True)
+        self._engine.account.incomplete(error, node.index)
+        if hook == "start":
+            self._engine.mark(node.index)
+            self._engine.apply(self._engine.machine.unwound(node.index))
+        elif hook == "drain":
+            self._engine.apply(self._engine.machine.drained(node.index))
+        else:
+            self._stopped(node.index, self._engine.loop.now() - host.began)
+
+    def _stopped(self, component: int, duration: float) -> None:
+        self._engine.mark(component)
+        self._engine.account.times["stop"][component] = duration
+        error = self._engine.account.component_errors.get(component)
+        self._engine.tell(
+            events.ComponentStopped,
+            component=self._engine.name(component),
+            duration=duration,
+            error=error if isinstance(error, StopError) and error.hook == "stop" else None,
+        )
+        self._engine.apply(self._engine.machine.stopped(component))

@@ -1,0 +1,96 @@
+"""``lifecycle check``: what a registry would do, and how long that can take. Nothing is started."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import lifecycle
+from lifecycle import Settings
+from lifecycle.cli.target import load
+from lifecycle.errors import plural, seconds
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
+
+    from lifecycle import Plan
+
+HELP = "check a registry without starting anything, and show its plan"
+DESCRIPTION = """\
+Check a registry without starting anything: show the order, what needs what, the critical path, and
+how long start and shutdown can take at worst.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the command: it has none."""
+
+
+def command(options: argparse.Namespace) -> int:
+    """Show the plan of the target, and return 0.
+
+    Raises:
+        DefinitionError: the target, the declaration or the settings are wrong.
+
+    """
+    settings = Settings.from_env()
+    registry = load(options.target)
+    plan = registry.plan(settings)
+    lifecycle.running(plan, settings)  # looks at the limits; nothing runs before it is entered
+    sys.stdout.write("\n".join(describe(registry.name, plan, settings)) + "\n")
+    return 0
+
+
+def describe(name: str, plan: Plan, settings: Settings) -> Iterator[str]:
+    """Describe a plan to a person, line by line."""
+    yield f"{name}: {plural(len(plan.components), 'component')}, nothing was started."
+    if plan.checks:
+        yield ""
+        yield "Before the first component, all at once:"
+        yield from (f"  check {_name(check)}" for check in plan.checks)
+    if plan.components:
+        yield ""
+        yield "In this order, each as soon as what it needs is ready; the end is the reverse:"
+        yield from _components(plan)
+    if plan.critical_path:
+        yield ""
+        yield f"Critical path: {' -> '.join(plan.critical_path)}"
+    yield ""
+    yield f"Start, at worst:     {seconds(plan.worst_start)}"
+    yield f"Shutdown, at worst:  {seconds(plan.worst_shutdown)}"
+    yield f"Grace period:        {seconds(settings.grace_period)}"
+    if plan.worst_shutdown > settings.grace_period:
+        yield ""
+        yield (
+            "Warning: if each hook took all of its time, the shutdown would not fit into the grace "
+            "period;\nwhat is still running then is cut off (exit code 75). Give a longer "
+            "grace_period, and let the\nplatform grant it, or shorter drain_timeout and "
+            "stop_timeout."
+        )
+
+
+def _components(plan: Plan) -> Iterator[str]:
+    number_width = len(str(len(plan.components)))
+    name_width = max(len(node.name) for node in plan.components)
+    for number, node in enumerate(plan.components, start=1):
+        needs = [
+            f"{relation} {', '.join(plan.components[other].name for other in others)}"
+            for relation, others in _relations(node.requires, node.wants, node.after)
+        ]
+        if node.optional:
+            needs.append("optional")
+        line = f"  {number:>{number_width}}  {node.name:<{name_width}}  {'; '.join(needs)}"
+        yield line.rstrip()
+
+
+def _relations(
+    requires: Sequence[int], wants: Sequence[int], after: Sequence[int]
+) -> Iterator[tuple[str, Sequence[int]]]:
+    relations = (("requires", requires), ("wants", wants), ("after", after))
+    return ((relation, others) for relation, others in relations if others)
+
+
+def _name(check: object) -> str:
+    given = getattr(check, "name", None) or getattr(check, "__name__", None)
+    return str(given or type(check).__name__)

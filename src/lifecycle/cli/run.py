@@ -1,0 +1,50 @@
+"""``lifecycle run``: a registry as the whole program."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import lifecycle
+from lifecycle import Settings, signals
+from lifecycle.cli.importing import Watch
+from lifecycle.cli.target import load
+from lifecycle.errors import DefinitionError
+
+if TYPE_CHECKING:
+    import argparse
+
+HELP = "run a registry as the whole program, until a signal or its own end"
+DESCRIPTION = """\
+Run a registry as the whole program. Signal handlers are in place before the module is imported:
+a SIGTERM during a slow import ends the program cleanly as soon as the import is over.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the command."""
+    parser.add_argument(
+        "--backend",
+        choices=("asyncio", "uvloop", "trio"),
+        default="asyncio",
+        help="the event loop (default: %(default)s)",
+    )
+
+
+def command(options: argparse.Namespace) -> int:
+    """Run the target, and return 0 if that went well.
+
+    Raises:
+        DefinitionError: the target, the declaration or the settings are wrong.
+        SystemExit: it ended with another code.
+
+    """
+    settings = Settings.from_env()
+    # As PID 1 a signal without a handler is lost. Those that come now are kept for the system.
+    with signals.handling(settings.signals):
+        with Watch(settings):
+            registry = load(options.target)
+        try:
+            lifecycle.run(registry, settings, backend=options.backend)
+        except ImportError as error:  # of the event loop
+            raise DefinitionError(str(error)) from None
+    return 0
