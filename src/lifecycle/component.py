@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 D = TypeVar("D")
+T_co = TypeVar("T_co", covariant=True)
 
 if TYPE_CHECKING:
     Manager: TypeAlias = AbstractAsyncContextManager[T, Any] | AbstractContextManager[T, Any]
@@ -46,8 +47,8 @@ class Override:
     declaration: Declaration = attrs.field(repr=False)
 
 
-class Component(Generic[T]):
-    """What a registry gives for a declared component; `T` is the type of its value."""
+class Source(Generic[T_co]):
+    """A handle as far as it is read: it gives a `T_co`, or for whoever asks for less, that."""
 
     def __init__(self, declaration: Declaration) -> None:
         declaration.handle = self
@@ -66,6 +67,14 @@ class Component(Generic[T]):
     def registry(self) -> str:
         """The name of the registry that it was declared in."""
         return self._declaration.home.name
+
+
+class Component(Source[T]):
+    """What a registry gives for a declared component; `T` is the type of its value.
+
+    It is exactly that type, so that what stands in for the value in tests can be checked; where it
+    is only read, in ``requires``, a wider one will do.
+    """
 
     @property
     def function(self) -> Callable[..., Any]:
@@ -184,10 +193,10 @@ Ref: TypeAlias = Component[Any] | str
 
 
 @overload
-def requires(component: Component[T], /) -> T: ...
+def requires(component: Source[T], /) -> T: ...
 @overload
 def requires(component: str, /) -> Any: ...
-def requires(component: Component[Any] | str, /) -> Any:
+def requires(component: Source[Any] | str, /) -> Any:
     """Fill a parameter with the value of another component, which is started before.
 
     To be used as the parameter's default: ``pool: Pool = requires(database)``. If that component
@@ -202,7 +211,7 @@ def requires(component: Component[Any] | str, /) -> Any:
     return Mark("requires", (as_ref(component, "requires()"),))
 
 
-def requires_all(components: Iterable[Component[T]], /) -> Sequence[T]:
+def requires_all(components: Iterable[Source[T]], /) -> Sequence[T]:
     """Fill a parameter with a tuple of the values of several components, in the order given.
 
     Args:
@@ -215,12 +224,12 @@ def requires_all(components: Iterable[Component[T]], /) -> Sequence[T]:
 
 
 @overload
-def wants(component: Component[T], /) -> T | None: ...
+def wants(component: Source[T], /) -> T | None: ...
 @overload
-def wants(component: Component[T], /, *, default: D) -> T | D: ...
+def wants(component: Source[T], /, *, default: D) -> T | D: ...
 @overload
 def wants(component: str, /, *, default: Any = None) -> Any: ...
-def wants(component: Component[Any] | str, /, *, default: Any = None) -> Any:
+def wants(component: Source[Any] | str, /, *, default: Any = None) -> Any:
     """Fill a parameter with the value of another component, or with a default.
 
     That component is started before; where it failed, or is absent (not enabled, left out, or

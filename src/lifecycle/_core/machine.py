@@ -54,6 +54,9 @@ class Machine:
         self._optional = [node.optional for node in nodes]
         self._requires = [node.requires for node in nodes]
         self._dependencies = [node.dependencies for node in nodes]
+        # What may end at the same time ends in the reverse of the order of start.
+        self._from_the_end = range(size - 1, -1, -1)
+        self._backwards = [sorted(node.dependencies, reverse=True) for node in nodes]
         self._dependents: list[list[int]] = [[] for _ in range(size)]
         self._required_by: list[list[int]] = [[] for _ in range(size)]
         for node in nodes:
@@ -169,6 +172,7 @@ class Machine:
         elif self._optional[component]:
             self._settle(component, ready=False)
         else:
+            self._skip_what_requires(component)
             self._roll_back(Cause.START_FAILED)
         return self._take()
 
@@ -321,6 +325,15 @@ class Machine:
                     settled.append((dependent, False))
         self._check_settled()
 
+    def _skip_what_requires(self, failed: int) -> None:
+        """Skip what cannot be started any more, and remember because of what."""
+        unavailable = [failed]
+        for which in unavailable:  # grows while it is walked: skipping reaches far
+            for dependent in self._required_by[which]:
+                if self.states[dependent] is State.PENDING:
+                    self._skip(dependent, failed)
+                    unavailable.append(dependent)
+
     def _failed_requirement(self, component: int) -> int | None:
         """What it requires and what was ready, but has crashed since."""
         failed = (r for r in self._requires[component] if self.states[r] is State.FAILED)
@@ -357,8 +370,8 @@ class Machine:
         self._check_close()
 
     def _drain_leaves(self) -> None:
-        for component, undrained in enumerate(self._undrained_of):
-            if not undrained:
+        for component in self._from_the_end:
+            if not self._undrained_of[component]:
                 self._drain(component)
 
     def _drain(self, component: int) -> None:
@@ -405,7 +418,7 @@ class Machine:
     def _let_drain(self, component: int) -> list[int]:
         """What it uses need not wait for it any longer; returns what has drained by that."""
         drained: list[int] = []
-        for dependency in self._dependencies[component]:
+        for dependency in self._backwards[component]:
             self._undrained_of[dependency] -= 1
             if not self._undrained_of[dependency] and self._ask_to_drain(dependency):
                 drained.append(dependency)
@@ -448,8 +461,8 @@ class Machine:
         self._enter(Cause.CLOSE)
         self._unstopped_of = self._count_dependents()
         self._unstopped = sum(self._alive) + sum(self._unwinding)
-        for component, unstopped in enumerate(self._unstopped_of):
-            if not unstopped and self._alive[component]:
+        for component in self._from_the_end:
+            if not self._unstopped_of[component] and self._alive[component]:
                 self._stop(component)
         self._check_stopped()
 
@@ -463,7 +476,7 @@ class Machine:
         """A component has ended: whatever it used may go on."""
         if self._closing:
             self._unstopped -= 1
-            for dependency in self._dependencies[component]:
+            for dependency in self._backwards[component]:
                 self._unstopped_of[dependency] -= 1
                 if not self._unstopped_of[dependency] and self._alive[dependency]:
                     self._stop(dependency)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lifecycle._core.outcome import Verdict
 from lifecycle.errors import (
+    DrainTimeoutError,
     PreflightError,
     RunError,
     StopError,
@@ -32,6 +33,7 @@ class Account:
         self.verdict = Verdict()
         self.errors: list[BaseException] = []
         self.component_errors: dict[int, BaseException] = {}
+        self.hook_errors: dict[tuple[int, str], BaseException] = {}
         self.times: dict[Hook, dict[int, float]] = {"start": {}, "drain": {}, "stop": {}}
         self.cut: list[Work] = []
         self.abandoned: list[Abandoned] = []
@@ -51,6 +53,9 @@ class Account:
 
     def incomplete(self, error: BaseException, component: int | None = None) -> None:
         """A hook failed, or work was cut off."""
+        hook = "drain" if isinstance(error, DrainTimeoutError) else getattr(error, "hook", None)
+        if component is not None and hook is not None:
+            self.hook_errors.setdefault((component, hook), error)
         self.note(error, component)
         self.verdict.incomplete = True
 

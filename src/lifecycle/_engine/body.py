@@ -20,18 +20,31 @@ class Body:
     """Counts as in flight until it ends, or waits for the end."""
 
     def __init__(self, engine: Engine) -> None:
-        """It begins now, in the task of the caller."""
+        """It is to begin once the start is over, in the task of the caller."""
         self._engine = engine
         self._task_id = anyio.get_current_task().id
         self._scope = anyio.CancelScope()
-        self._began = engine.loop.now()
-        self.is_in_flight = True
+        self._began = 0.0
+        self.is_in_flight = False
         self.waits_for_the_end = False
         self.was_cut = False
         engine.body = self
-        engine.machine.held(None)
-        engine.apply(engine.machine.body_began())
+
+    def begin(self) -> None:
+        """The start is over: it counts from this instant, though its task is yet to run."""
+        self._began = self._engine.loop.now()
+        self.is_in_flight = True
+        self._engine.machine.held(None)
+        self._engine.apply(self._engine.machine.body_began())
+
+    def enter(self) -> None:
+        """Its task runs now."""
         self._scope.__enter__()
+
+    def give_up(self) -> None:
+        """It has ended, or will not be entered."""
+        self.settle()
+        self._engine.apply(self._engine.machine.body_ended())
 
     def is_in_this_task(self) -> bool:
         """Whether the caller is the body itself, and not one of its tasks."""
@@ -45,8 +58,7 @@ class Body:
     ) -> bool:
         """It has ended; says whether what it raised was only our own cancellation."""
         ours = bool(self._scope.__exit__(kind, error, traceback))
-        self.settle()
-        self._engine.apply(self._engine.machine.body_ended())
+        self.give_up()
         return ours
 
     def settle(self) -> None:

@@ -23,7 +23,7 @@ class Crashes:
     def __init__(self, engine: Engine) -> None:
         """Nothing has ended."""
         self._engine = engine
-        self._main_ended: Callable[[], None] | None = None
+        self._after_start: list[Callable[[], None]] = []
 
     def has_crashed(self, host: Host, cause: BaseException | None, reason: str = "") -> None:
         """A component ended by itself while it was to run."""
@@ -65,10 +65,21 @@ class Crashes:
         elif node.on_return == "shut_down":
             self._ask_when_running(f"{node.name!r} has returned", delay=True)
 
+    def take_exit_code(
+        self, host: Host, error: BaseException | None, returned: object
+    ) -> BaseException | None:
+        """A service that was asked to drain has ended: if it is a main, its code counts."""
+        if error is not None or host.node.kind is not Kind.MAIN:
+            return error
+        problem = _no_code(returned)
+        if problem is None and isinstance(returned, int):
+            self._engine.shutdown.ask_for_code(returned)
+        return problem
+
     def end_of_start(self) -> None:
         """The start is over: what ended during it counts from here on."""
-        if self._main_ended is not None:
-            self._engine.keeper.post(self._main_ended)
+        for ask in self._after_start:
+            self._engine.keeper.post(ask)
 
     def _ask_when_running(self, reason: str, *, delay: bool, exit_code: int = 0) -> None:
         """Ask for a shutdown, but not before the start is over."""
@@ -76,7 +87,7 @@ class Crashes:
             self._engine.shutdown.request, reason, delay=delay, exit_code=exit_code
         )
         if self._engine.machine.phase in (Phase.PREFLIGHT, Phase.STARTING):
-            self._main_ended = self._main_ended or ask
+            self._after_start.append(ask)
         else:
             ask()
 

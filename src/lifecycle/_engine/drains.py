@@ -103,7 +103,8 @@ class Drains:
         duration = self._engine.loop.now() - began
         self._engine.account.times["drain"][component] = duration
         name = self._engine.name(component)
-        self._engine.tell(events.ComponentDrained, component=name, duration=duration)
+        error = self._engine.account.hook_errors.get((component, "drain"))
+        self._engine.tell(events.ComponentDrained, component=name, duration=duration, error=error)
 
     def cut_work(self, command: commands.CutWork) -> None:
         """Cancel what is in flight."""

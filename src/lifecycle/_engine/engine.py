@@ -38,6 +38,7 @@ from lifecycle._engine.starts import Starts
 from lifecycle._engine.stops import Stops
 from lifecycle._engine.system import System
 from lifecycle._engine.threads import outlast
+from lifecycle._engine.turns import Turns
 from lifecycle.states import Phase, State
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class Engine:
         self.machine = Machine(plan.components)
         self.loop = Loop()
         self.keeper = Keeper(self.loop)
+        self.turns = Turns()
         self.account = Account(plan.components)
         self.component_errors = self.account.component_errors
         self.gates = Gates(self)
@@ -106,7 +108,6 @@ class Engine:
         """No task is left, but the caller's."""
 
         self._observers = tuple(told)
-        self._ran = False
         self._fault: Exception | None = None
         self._size = size
         self._began = self.loop.now()
@@ -160,7 +161,7 @@ class Engine:
             # Asked for before anything was started, perhaps before the loop ran.
             self.shutdown.request(self.shutdown.reason, delay=False)
         else:
-            self.starts.arm_startup_timeout()
+            self.starts.begin()
             self.apply(self.machine.begin())
         with anyio.CancelScope(shield=True):
             await outlast(self.settled)
@@ -239,11 +240,6 @@ class Engine:
         """Whether its task has begun, so that it can carry something out."""
         return self._tasks is not None
 
-    @property
-    def may_run_a_body(self) -> bool:
-        """Whether the start is over and went well; a shutdown may have been asked for since."""
-        return self._ran and self.machine.accepts_work
-
     def name(self, component: int) -> str:
         """The name of a component."""
         return self.plan.components[component].name
@@ -289,7 +285,8 @@ class Engine:
         phase = command.phase
         self.tell(events.PhaseChanged, phase=phase)
         if phase is Phase.RUNNING:
-            self._ran = True
+            if self.body is not None:
+                self.body.begin()
             self.started.set()
             self.crashes.end_of_start()
         elif phase is Phase.DELAYING:

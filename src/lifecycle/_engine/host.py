@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from lifecycle._core.component import Node
     from lifecycle._engine.engine import Engine
     from lifecycle._engine.loop import Alarm
-    from lifecycle.errors import CrashedError, Hook, RunError, StartTimeoutError
+    from lifecycle.errors import CrashedError, Hook, RunError
 
 
 _LEAST_PATIENCE = 0.05
@@ -81,6 +81,8 @@ class Host:
         self.hook: Hook | None = None
         """The hook that runs now."""
         self.began = 0.0
+        self.cancelled_after = 0.0
+        """After how many seconds the running hook was cancelled."""
         self._own_deadline = math.inf
         self._limit = math.inf
         self._patience_ends = math.inf
@@ -93,6 +95,8 @@ class Host:
         self._thrown: BaseException | None = None
         self._orders: deque[Drain | Stop] = deque()
         self._called = anyio.Event()
+        self._is_parked = False
+        self._has_turn = False
         self._awaiting: Any = None
         self._thread: Thread | None = None
 
@@ -109,6 +113,11 @@ class Host:
         if self.hook is None:
             return math.inf
         return max(0.0, self.deadline - self.engine.loop.now())
+
+    @property
+    def allowed(self) -> float:
+        """How much time the running hook was given, in seconds."""
+        return max(0.0, self.deadline - self.began)
 
     def begin(self, hook: Hook, own: float, limit: float) -> None:
         """A hook is called now: it has `own` seconds, but at most until `limit`."""
@@ -154,16 +163,12 @@ class Host:
             self.expired = True
             self._cancel(UNWIND)
         elif self.hook == "start":
-            self.expire_start(None)
+            self.expired = True
+            self.engine.starts.start_expired(self)
+            self._cancel(self.engine.limits_of(self.node).stop)
         elif self.hook == "drain":
             # The machine decides: what the component holds is cut off before its hook is.
             self.engine.drains.drain_expired(self)
-
-    def expire_start(self, error: StartTimeoutError | None) -> None:
-        """The time to start is over: the component's own, or, with an `error`, that of all."""
-        self.expired = True
-        self.engine.starts.start_expired(self, error)
-        self._cancel(self.engine.limits_of(self.node).stop)
 
     def cancel_start(self) -> None:
         """The whole start is given up."""
@@ -179,6 +184,7 @@ class Host:
 
     def _cancel(self, patience: float) -> None:
         self._hook_scope.cancel()
+        self.cancelled_after = self.engine.loop.now() - self.began
         self._patience_ends = self.engine.loop.now() + patience
         self._await_end()
 
@@ -195,12 +201,11 @@ class Host:
 
     def _abandon(self) -> None:
         """What was cancelled goes on: leave it behind, and hold nobody else up."""
-        hook = self.hook
+        hook, self.hook = self.hook, None
         if hook is not None:
             self.given_up.add(hook)
+            # The next hook may be asked for at once, and then waits for this one.
             self.engine.stops.abandoned(self, hook, self.stack())
-            if hook == "drain":
-                self.hook = None
 
     def stack(self) -> str:
         """Where the component is, as a traceback."""
@@ -214,7 +219,11 @@ class Host:
     def order(self, command: Drain | Stop) -> None:
         """Tell the task what to do next."""
         self._orders.append(command)
-        self._called.set()
+        if not self._is_parked:
+            self._called.set()
+        elif not self._has_turn:
+            self._has_turn = True
+            self.engine.turns.give(self._called.set)
 
     @property
     def drains_at_once(self) -> bool:
@@ -230,6 +239,7 @@ class Host:
 
     async def run(self) -> None:
         """Live: to be the component's one task."""
+        self.engine.turns.taken()
         current.set(self.lifetime)
         self.task_id = anyio.get_current_task().id
         error: BaseException | None = None
@@ -332,18 +342,24 @@ class Host:
         return hooks.drain
 
     async def _next_order(self) -> Drain | Stop:
-        while not self._orders:
+        while not self._called.is_set():
             if self._thrown is None and not self._scope.cancel_called:
+                self._is_parked = True
                 try:
                     await self._called.wait()
                 except BaseException as error:  # noqa: BLE001  kept, and thrown at its turn
+                    self._is_parked = False
                     self._crashed(error)
+                self._is_parked = False
             else:
                 with (
                     contextlib.suppress(anyio.get_cancelled_exc_class()),
                     anyio.CancelScope(shield=True),
                 ):
                     await outlast(self._called)
+        if self._has_turn:
+            self._has_turn = False
+            self.engine.turns.taken()
         order = self._orders.popleft()
         if not self._orders:
             self._called = anyio.Event()

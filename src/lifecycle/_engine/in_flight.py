@@ -146,15 +146,26 @@ class InFlight:
             return
         if hold not in self._holds:  # written off before
             return
-        del self._holds[hold]
         if (
             error is not None
             and not hold.cut
-            and self.engine.is_troubled(hold.component)
             and isinstance(error, anyio.get_cancelled_exc_class())
         ):
-            hold.cut = True
-            self.engine.drains.work_was_lost(hold.as_work(self.engine.loop.now()))
+            # A group that crashes cancels this work and its component in the same instant, and
+            # this task may be the first to run: who is to blame is known one turn later.
+            self.engine.keeper.post(functools.partial(self._release_cancelled, hold))
+        else:
+            self._release(hold)
+
+    def _release_cancelled(self, hold: Hold) -> None:
+        if hold in self._holds:
+            if not hold.cut and self.engine.is_troubled(hold.component):
+                hold.cut = True
+                self.engine.drains.work_was_lost(hold.as_work(self.engine.loop.now()))
+            self._release(hold)
+
+    def _release(self, hold: Hold) -> None:
+        del self._holds[hold]
         self.engine.apply(self.engine.machine.released(hold.component))
 
     def cut(self, concerns: Callable[[int | None], bool]) -> list[Work]:
@@ -168,8 +179,7 @@ class InFlight:
     def write_off(self) -> None:
         """Wait no longer for what was cut and has not ended."""
         for hold in [hold for hold in self._holds if hold.cut]:
-            del self._holds[hold]
-            self.engine.apply(self.engine.machine.released(hold.component))
+            self._release(hold)
 
 
 def _in_task() -> bool:

@@ -61,19 +61,23 @@ class Running:
         )
         if self._prepare is not None:
             self._prepare(engine)
+        self._body = Body(engine)
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
         self._group.start_soon(engine.run, name="lifecycle: system")
         try:
             await engine.started.wait()
-            if engine.may_run_a_body:
-                self._body = Body(engine)
-                return engine.system
         except BaseException as error:
+            self._body.give_up()
             await self._end(error)
             raise
+        if self._body.is_in_flight:
+            self._body.enter()
+            return engine.system
         await self._end(None)
-        raise ClosedError(None, engine.shutdown.reason or "")
+        closed = ClosedError(None, engine.shutdown.reason or "")
+        closed.report = engine.report
+        raise closed
 
     async def __aexit__(
         self,

@@ -112,6 +112,7 @@ class ServiceHost(Host):
                 error = StartError(self.node.name, RETURNED_EARLY)
             self.engine.starts.start_ended(self, error)
         elif self.hook == "drain":
+            error = self.engine.crashes.take_exit_code(self, error, self._returned)
             self.engine.drains.has_drained(self, error)
         elif self.hook == "stop":
             self.engine.stops.has_stopped(self, error)

@@ -47,13 +47,17 @@ class Shutdown:
         if self._engine.is_over:
             return
         self.note_request(reason, at)
-        if exit_code and not self._engine.account.verdict.asked_code:
-            self._engine.account.verdict.asked_code = exit_code
+        self.ask_for_code(exit_code)
         self._engine.checks.cancel()
         self._note_shutdown()
         self._engine.apply(
             self._engine.machine.shut_down(delay=delay and self._engine.settings.drain_delay > 0)
         )
+
+    def ask_for_code(self, exit_code: int) -> None:
+        """Someone asks for an exit code; the first that is not 0 counts."""
+        if exit_code and not self._engine.account.verdict.asked_code:
+            self._engine.account.verdict.asked_code = exit_code
 
     def failed(self, reason: str) -> None:
         """Something failed that ends the system."""

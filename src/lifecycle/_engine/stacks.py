@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import gc
+import inspect
 import traceback
 from typing import Any
 
 _AWAITED = ("cr_await", "ag_await", "gi_yieldfrom")
 _FRAMES = ("cr_frame", "ag_frame", "gi_frame")
+_STEPS = ("async_generator_asend", "async_generator_athrow")
+_DEEPEST = 100
 
 
 def of(awaited: Any) -> str:
     """The stack of a coroutine or async generator that is suspended, outermost first."""
     lines: list[str] = []
-    seen = 0
-    while awaited is not None and seen < 100:  # noqa: PLR2004  a stack deeper than that helps nobody
-        seen += 1
-        frame = next((f for name in _FRAMES if (f := getattr(awaited, name, None))), None)
+    for _ in range(_DEEPEST):
+        if awaited is None:
+            break
+        if type(awaited).__name__ in _STEPS:
+            # A step of an async generator: only the garbage collector knows of which.
+            referents = gc.get_referents(awaited)
+            awaited = next((one for one in referents if inspect.isasyncgen(one)), None)
+            continue
+        frame = _first(awaited, _FRAMES)
         if frame is not None:
             lines += traceback.format_list(traceback.extract_stack(frame, limit=1)[-1:])
-        awaited = next((a for name in _AWAITED if (a := getattr(awaited, name, None))), None)
+        awaited = _first(awaited, _AWAITED)
     return "".join(lines)
+
+
+def _first(thing: Any, names: tuple[str, ...]) -> Any:
+    return next((found for name in names if (found := getattr(thing, name, None))), None)

@@ -11,7 +11,7 @@ from lifecycle._core.component import Kind
 from lifecycle._engine.gates import OPEN
 from lifecycle._engine.host import Host, is_cancellation
 from lifecycle._engine.service import ServiceHost
-from lifecycle.errors import RunError, StartError, StartTimeoutError, StopError, leaf, seconds
+from lifecycle.errors import RunError, StartError, StartTimeoutError, StopError, leaf
 from lifecycle.settings import Retry
 from lifecycle.states import Phase
 
@@ -27,6 +27,7 @@ class Starts:
     def __init__(self, engine: Engine) -> None:
         """Nothing has started."""
         self._engine = engine
+        self._all_end = math.inf
 
     def start(self, command: commands.Start) -> None:
         """Start a component."""
@@ -41,8 +42,9 @@ class Starts:
             is_service = node.kind in (Kind.SERVICE, Kind.MAIN)
             host = ServiceHost(self._engine, node) if is_service else Host(self._engine, node)
             self._engine.hosts[node.index] = host
-            host.begin("start", self._engine.limits_of(node).start, math.inf)
-            self._engine.spawn(host.run, node.name)
+            host.begin("start", self._engine.limits_of(node).start, self._all_end)
+            spawn = functools.partial(self._engine.spawn, host.run, node.name)
+            self._engine.turns.give(spawn)
 
     def has_started(self, host: Host, value: object) -> None:
         """A component is ready."""
@@ -55,14 +57,14 @@ class Starts:
         self._engine.apply(self._engine.machine.started(component))
         self._engine.gates.open_or_give_up(component)
 
-    def start_expired(self, host: Host, error: StartTimeoutError | None) -> None:
+    def start_expired(self, host: Host) -> None:
         """A component was not ready in time; its start is being cancelled."""
-        error = error or StartTimeoutError(
-            host.node.name,
-            "",
-            self._engine.limits_of(host.node).start,
-            self._waited_for(host.node.index),
-        )
+        waited_for = self._waited_for(host.node.index)
+        own, whole = host.allowed, self._engine.settings.startup_timeout
+        if host.deadline >= self._all_end and whole is not None:
+            error = StartTimeoutError(host.node.name, "", whole, waited_for, "startup_timeout")
+        else:
+            error = StartTimeoutError(host.node.name, "", own, waited_for)
         self._start_failed(host, error, unwinding=True)
 
     def start_ended(self, host: Host, error: BaseException | None) -> None:
@@ -124,25 +126,11 @@ class Starts:
             error=error,
         )
 
-    def arm_startup_timeout(self) -> None:
+    def begin(self) -> None:
         """Let the time of the whole start run."""
         limit = self._engine.settings.startup_timeout
         if limit is not None:
-            self._engine.keeper.at(
-                self._engine.loop.now() + limit, functools.partial(self._startup_expired, limit)
-            )
-
-    def _startup_expired(self, limit: float) -> None:
-        if self._engine.machine.phase is not Phase.STARTING:
-            return
-        for host in self._engine.hosts:
-            if host is not None and host.hook == "start" and not host.node.optional:
-                error = StartTimeoutError(
-                    host.node.name, "", limit, self._waited_for(host.node.index), "startup_timeout"
-                )
-                host.expire_start(error)
-                return
-        self._engine.shutdown.request(f"the start was not over after {seconds(limit)}", delay=False)
+            self._all_end = self._engine.loop.now() + limit
 
     def _waited_for(self, component: int) -> tuple[tuple[str, str, float], ...]:
         return tuple(

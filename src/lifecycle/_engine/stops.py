@@ -61,7 +61,7 @@ class Stops:
         elif isinstance(error, (SystemExit, KeyboardInterrupt)):
             self._engine.shutdown.interrupted(error, f"the stop of {node.name!r}")
         elif host.expired:
-            late = StopError(node.name, "stop", duration)
+            late = StopError(node.name, "stop", host.cancelled_after)
             late.__cause__ = None if error is None or is_cancellation(error) else error
             self._engine.account.incomplete(late, node.index)
         elif error is not None:
@@ -73,7 +73,7 @@ class Stops:
         node = host.node
         self._engine.account.abandoned.append(Abandoned(node.name, hook, stack))
         self._engine.tell(events.HookAbandoned, component=node.name, hook=hook, stack=stack)
-        error = StopError(node.name, hook, self._engine.loop.now() - host.began, abandoned=True)
+        error = StopError(node.name, hook, host.cancelled_after, abandoned=True)
         self._engine.account.incomplete(error, node.index)
         if hook == "start":
             self._engine.mark(node.index)
@@ -86,11 +86,10 @@ class Stops:
     def _stopped(self, component: int, duration: float) -> None:
         self._engine.mark(component)
         self._engine.account.times["stop"][component] = duration
-        error = self._engine.account.component_errors.get(component)
         self._engine.tell(
             events.ComponentStopped,
             component=self._engine.name(component),
             duration=duration,
-            error=error if isinstance(error, StopError) and error.hook == "stop" else None,
+            error=self._engine.account.hook_errors.get((component, "stop")),
         )
         self._engine.apply(self._engine.machine.stopped(component))

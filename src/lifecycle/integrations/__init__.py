@@ -1,0 +1,1 @@
+"""Servers, frameworks and tools as components; each module needs the extra of its name."""

@@ -1,0 +1,63 @@
+"""A shutdown that takes longer than a person at a terminal waits."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+import lifecycle
+from lifecycle import Lifetime, Registry, Settings, requires
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+BACKEND: Any = sys.argv[1]
+MODE = sys.argv[2]
+shop = Registry("shop")
+
+
+@shop.component
+async def database() -> AsyncIterator[str]:
+    """Is stopped even where the drain is cut short."""
+    yield "database"
+    print("> database closed")
+
+
+@shop.component
+async def cache(database: str = requires(database)) -> AsyncIterator[str]:
+    """May block the event loop in its stop."""
+    yield "cache"
+    print("> cache closes")
+    while MODE == "blocks":
+        time.sleep(0.2)  # blocks on purpose: only the third interrupt ends it
+        print("> tick")
+
+
+@shop.service
+async def orders(life: Lifetime, cache: str = requires(cache)) -> None:
+    """Has work in flight that takes long, or not quite so long."""
+    life.started()
+    print("> ready")
+    await life.wait_draining()
+    with life.hold("order 1"):
+        while MODE == "drains":
+            await anyio.sleep(0.2)
+            print("> tick")
+        await anyio.sleep(0.2)  # what comes sooner would be taken for the first interrupt
+        if MODE == "twice at once":
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            await anyio.sleep_forever()
+        if MODE == "exit code":
+            life.system.shut_down("the work says so", exit_code=3)
+            print("> tick")
+            await anyio.sleep_forever()
+        print("> order 1 done")
+
+
+lifecycle.run(shop, Settings(grace_period=100, drain_delay=20), backend=BACKEND)
+print("> run returned")

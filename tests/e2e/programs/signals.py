@@ -1,0 +1,129 @@
+"""What signals do to a program, beside what the scenarios show."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+
+import lifecycle
+from lifecycle import Lifetime, Registry, Settings, requires, signals
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+BACKEND: Any = sys.argv[1]
+MODE = sys.argv[2]
+shop = Registry("shop")
+
+
+def signal_ourselves() -> bool:
+    """What `plan()` asks here takes long, and meanwhile the program is to end."""
+    if MODE == "while it is planned":
+        os.kill(os.getpid(), signal.SIGTERM)
+    return True
+
+
+@shop.component(enabled=signal_ourselves)
+async def database() -> AsyncIterator[str]:
+    """Started, or not."""
+    print("> database opened")
+    yield "database"
+    print("> database closed")
+
+
+@shop.preflight
+def look() -> None:
+    """Is called, or not."""
+    print("> looked")
+
+
+@shop.service
+async def work(life: Lifetime, database: str = requires(database)) -> None:
+    """Does what the mode says, and finishes what is in flight."""
+    system = life.system
+    life.started()
+    await system.ready(last)
+    if MODE == "readiness":
+        print("> ready:", system.status().ready)
+        signal.raise_signal(signal.SIGTERM)
+        print("> ready:", system.status().ready)
+    elif MODE in ("fork", "multiprocessing"):
+        await anyio.to_thread.run_sync(CHILDREN[MODE])
+    elif MODE == "ends":
+        system.shut_down("it was enough")
+    print("> works")
+    await life.wait_draining()
+    with life.hold("work"):
+        print("> finishes")
+        await anyio.sleep(0.5)
+        print("> finished because:", system.status().reason)
+
+
+@shop.component(after=[work])
+def last() -> None:
+    """Once it is ready, the whole system is: the next thing that happens is `RUNNING`."""
+
+
+def wait_for_a_signal() -> None:
+    """Be a child that takes its signals as children do."""
+    print("> child", os.getpid(), flush=True)
+    signal.pause()
+
+
+def fork() -> None:
+    """Have a child by `os.fork`."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            wait_for_a_signal()
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    print("> child ended:", os.waitstatus_to_exitcode(status))
+
+
+def start() -> None:
+    """Have a child by multiprocessing."""
+    child = multiprocessing.get_context("fork").Process(target=wait_for_a_signal)
+    child.start()
+    child.join()
+    print("> child ended:", child.exitcode)
+
+
+CHILDREN = {"fork": fork, "multiprocessing": start}
+
+
+def run() -> None:
+    """Run it, with a delay that only some signals skip."""
+    delay = 50 if MODE == "delay" else 0
+    lifecycle.run(shop, Settings(grace_period=100, drain_delay=delay), backend=BACKEND)
+    print("> run returned")
+
+
+def mine(number: int, frame: object) -> None:
+    """A handler that was there before."""
+
+
+if MODE == "ends":
+    ours = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
+    for number in ours:
+        signal.signal(number, mine)
+    run()
+    print("> restored:", all(signal.getsignal(number) is mine for number in ours))
+elif MODE == "before the loop runs":
+    with signals.handling():
+        os.kill(os.getpid(), signal.SIGTERM)
+        run()
+elif MODE == "in a thread":
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+else:
+    run()

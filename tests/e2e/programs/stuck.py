@@ -1,0 +1,79 @@
+"""A hook that nothing in the event loop can end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+
+import lifecycle
+from lifecycle import Lifetime, Registry, Settings, requires
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+BACKEND: Any = sys.argv[1]
+MODE = sys.argv[2]
+shop = Registry("shop")
+
+
+def block() -> None:
+    """Block the thread that calls it."""
+    print("> stuck")
+    time.sleep(100)  # blocks on purpose: the grace period must end it
+
+
+async def swallow_the_cancellation() -> None:
+    """Go on after having been cancelled."""
+    print("> stuck")
+    try:
+        await anyio.sleep_forever()
+    except anyio.get_cancelled_exc_class():
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(100)
+
+
+@shop.component
+async def database() -> AsyncIterator[str]:
+    """What the stuck one uses; it is closed all the same, where the loop still runs."""
+    yield "database"
+    print("> database closed")
+
+
+@shop.component(enabled=MODE not in ("thread", "drain"), stop_timeout=0.5)
+async def cache(database: str = requires(database)) -> AsyncIterator[str]:
+    """Is stuck in its stop, or in its start."""
+    if MODE == "block the loop at the start":
+        block()
+    print("> ready")
+    yield "cache"
+    if MODE == "swallow":
+        await swallow_the_cancellation()
+    elif MODE == "block the loop":
+        block()
+    elif MODE == "worker":
+        await anyio.to_thread.run_sync(block)
+
+
+@shop.component(enabled=MODE == "thread", stop_timeout=0.5)
+def files(database: str = requires(database)) -> Iterator[str]:
+    """Is stuck in its stop, in its own thread."""
+    print("> ready")
+    yield "files"
+    block()
+
+
+@shop.service(enabled=MODE == "drain", drain_timeout=0.5)
+async def orders(life: Lifetime, database: str = requires(database)) -> None:
+    """Does not come to an end."""
+    life.started()
+    print("> ready")
+    await life.wait_draining()
+    await swallow_the_cancellation()
+
+
+lifecycle.run(shop, Settings(grace_period=3), backend=BACKEND)
+print("> run returned")

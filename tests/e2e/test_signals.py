@@ -1,0 +1,135 @@
+"""Which signals reach a program, what they ask for, and whom they leave alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.kit import Process, running_program
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
+
+STARTED = ["looked", "database opened", "works"]
+
+
+def program(
+    backend: str, mode: str = "", env: Mapping[str, str] | None = None
+) -> AbstractContextManager[Process]:
+    return running_program(__file__, "signals", backend, mode, env=env)
+
+
+def ended(name: str) -> list[str]:
+    """What it says from a signal on, where that ends it in order."""
+    return ["finishes", f"finished because: received {name}", "database closed", "run returned"]
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGQUIT", "SIGINT"])
+def test_signals_that_end_it_in_order(backend: str, name: str) -> None:
+    """Each of them alone is a clean end, and the reason of the shutdown."""
+    with program(backend) as process:
+        process.until("works")
+        process.send(signal.Signals[name])
+
+        assert process.wait() == 0
+    assert process.said == STARTED + ended(name)
+
+
+def test_a_repeated_sigterm_changes_nothing(backend: str) -> None:
+    """Process groups deliver duplicates: work in flight is finished all the same."""
+    with program(backend) as process:
+        process.until("works")
+        for _ in range(3):
+            process.send(signal.SIGTERM)
+        process.until("finishes")
+        for _ in range(3):
+            process.send(signal.SIGTERM)
+
+        assert process.wait() == 0
+    assert process.said == STARTED + ended("SIGTERM")
+
+
+def test_an_interrupt_ends_the_drain_delay(backend: str) -> None:
+    """A signal may escalate; the first request decides the reason."""
+    with program(backend, "delay") as process:
+        process.until("works")
+        process.send(signal.SIGTERM)
+        process.until(r"\d delaying$")
+        process.send(signal.SIGINT)
+
+        assert process.wait() == 0
+    assert process.said == STARTED + ended("SIGTERM")
+
+
+def test_sigterm_does_not_bring_a_delay_back(backend: str) -> None:
+    """After an interrupt there is none (it would be 50 s)."""
+    with program(backend, "delay") as process:
+        process.until("works")
+        process.send(signal.SIGINT)
+        process.until("finishes")
+        process.send(signal.SIGTERM)
+
+        assert process.wait() == 0
+    assert process.said == STARTED + ended("SIGINT")
+
+
+def test_sighup_is_not_touched(backend: str) -> None:
+    """It does what it does without us."""
+    with program(backend) as process:
+        process.until("works")
+        process.send(signal.SIGHUP)
+
+        assert process.wait() == -signal.SIGHUP
+    assert process.said == STARTED
+
+
+def test_readiness_is_off_in_the_handler(backend: str) -> None:
+    """Not when the loop comes round to it: the next line sees it."""
+    with program(backend, "readiness") as process:
+        assert process.wait() == 0
+    assert process.said[2:4] == ["ready: True", "ready: False"]
+
+
+def test_handlers_are_restored(backend: str) -> None:
+    """After `run` the process is as it was."""
+    with program(backend, "ends") as process:
+        assert process.wait() == 0
+    assert process.said[-2:] == ["run returned", "restored: True"]
+
+
+@pytest.mark.parametrize("mode", ["before the loop runs", "while it is planned"])
+def test_a_signal_before_the_loop_runs(backend: str, mode: str) -> None:
+    """Is not lost: nothing is started, which is a clean end."""
+    with program(backend, mode) as process:
+        assert process.wait() == 0
+    assert process.said == ["run returned"]
+
+
+@pytest.mark.parametrize("mode", ["fork", "multiprocessing"])
+def test_a_forked_child_has_its_own_signals(backend: str, mode: str) -> None:
+    """It dies of SIGTERM, and does not report it to its parent's loop."""
+    with program(backend, mode) as process:
+        child = int(process.until(r"> child (\d+)")[1])
+        os.kill(child, signal.SIGTERM)
+        process.until("> works")
+        assert "child ended: -15" in process.said
+        process.send(signal.SIGQUIT)
+
+        assert process.wait() == 0
+    # The reason shows that the child's SIGTERM never came here.
+    assert process.said[-4:] == ended("SIGQUIT")
+
+
+def test_outside_the_main_thread(backend: str) -> None:
+    """It works without signals, and says so."""
+    with program(backend, "in a thread") as process:
+        process.until("works")
+        assert "RuntimeWarning: signals reach only the main thread" in process.output
+        process.send(signal.SIGTERM)
+
+        assert process.wait() == -signal.SIGTERM
+    assert process.said == STARTED

@@ -1,0 +1,738 @@
+"""Work in flight: the drain waits for it, and cuts it off when its time is over."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from lifecycle import Lifetime, Registry, Settings, System, requires
+from lifecycle.errors import (
+    ClosedError,
+    CrashedError,
+    DeadlockError,
+    DrainTimeoutError,
+    StopError,
+    WorkCancelledError,
+)
+from tests.engine.kit import Life
+from tests.engine.parts import asked, end, forever, ignoring, part, summary, unwinding
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+GRACE = Settings(grace_period=10, close_reserve=2)
+"""The drain is over after 7.5 s: 10, less 0.5 and 2."""
+
+
+async def ask_after(seconds: float, system: System) -> None:
+    """Ask for a shutdown in some time."""
+    await anyio.sleep(seconds)
+    system.shut_down("asked")
+
+
+@pytest.mark.rule("D3", "D4")
+def test_work_keeps_its_component_from_having_drained(life: Life) -> None:
+    """Work of a component holds up what it uses; work of the system, the close."""
+    shop = Registry("shop")
+    database = part(shop, "database", drain=1)
+    web = part(shop, "web", drain=1, requires=database)
+
+    async def work(system: System, seconds: float, *, of_web: bool) -> None:
+        with system.hold("order", component=web if of_web else None):
+            await anyio.sleep(seconds)
+
+    async def body(system: System) -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(lambda: work(system, 3, of_web=True))
+            group.start_soon(lambda: work(system, 5, of_web=False))
+            await anyio.sleep(0)
+            await anyio.wait_all_tasks_blocked()
+            system.shut_down("asked")
+            assert ["order", "order"] == [each.what for each in system.status().in_flight]
+
+    life.live(shop, body, observers=[life.observe])
+
+    assert [
+        "0 = draining",
+        "0 web drains",
+        "3 web drained",
+        "3 database drains",
+        "4 database drained",
+        "5 = closing",
+    ] == end(life)[:6]
+
+
+@pytest.mark.rule("D3")
+def test_work_belongs_to_whom_it_was_opened_by(life: Life) -> None:
+    """In a hook, a service, or a task of these: to the component; elsewhere to the system."""
+    shop = Registry("shop")
+    seen: list[str | None] = []
+
+    def look(system: System) -> None:
+        seen.append(system.status().in_flight[-1].component)
+
+    @shop.component
+    async def jobs() -> AsyncIterator[None]:
+        life_ = Lifetime.current()
+        with life_.system.hold("start"):
+            look(life_.system)
+        async with anyio.create_task_group() as group:
+            group.start_soon(child)
+            yield
+
+    async def child() -> None:
+        system = Lifetime.current().system
+        with system.hold("in a child"):
+            look(system)
+        with Lifetime.current().hold("by the lifetime"):
+            look(system)
+
+    @jobs.drain
+    async def _(_: None) -> None:
+        system = Lifetime.current().system
+        with system.hold("in a drain"):
+            look(system)
+
+    async def body(system: System) -> None:
+        await anyio.wait_all_tasks_blocked()
+        with system.hold("in the body"):
+            look(system)
+        with system.hold("of another", component=jobs):
+            look(system)
+
+    assert life.live(shop, body).error is None
+    assert ["jobs", "jobs", "jobs", None, "jobs", "jobs"] == seen
+
+
+@pytest.mark.rule("D4")
+def test_work_that_is_cut_off(life: Life) -> None:
+    """It is cancelled when the time is over, counted, and reported; the rest is stopped."""
+    shop = Registry("shop")
+    part(shop, "database", drain=1, stop=1)
+
+    async def body(system: System) -> None:
+        try:
+            with system.hold("order 7"):
+                system.shut_down("asked")
+                await anyio.sleep_forever()
+        except WorkCancelledError as error:
+            life.note(str(error))
+            raise
+
+    lived = life.live(shop, body, GRACE, observers=[life.observe])
+
+    text = "'order 7' was cut off: the time to drain was over before it had ended"
+    assert f"7.5 {text}" in life.log
+    # The body, too, was still in flight.
+    lost = [line for line in life.log if " lost " in line]
+    assert ["7.5 None lost ('order 7', 'the body of running')"] == lost
+    assert "8.5 closed: incomplete, 75" == life.log[-1]
+    assert ("incomplete", 75, ["DrainTimeoutError"]) == summary(lived)
+    assert lived.report is not None
+    assert [("order 7", 7.5), ("the body of running", 7.5)] == [
+        (work.what, work.age) for work in lived.report.in_flight
+    ]
+
+
+@pytest.mark.rule("D4")
+def test_the_line_after_work_that_was_cut_off_does_not_run(life: Life) -> None:
+    """Even where its body reached its end, `hold` raises: there must be no commit."""
+    shop = Registry("shop")
+    committed: list[str] = []
+
+    @shop.service
+    async def orders(life_: Lifetime) -> None:
+        life_.started()
+        await life_.wait_draining()
+        with life_.hold("order"):
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(7.8)
+        committed.append("order")
+
+    lived = life.live(shop, asked, GRACE)
+
+    assert [] == committed
+    assert ("incomplete", 75, ["DrainTimeoutError"]) == summary(lived)
+    assert lived.report is not None
+    assert ["order"] == [work.what for work in lived.report.in_flight]
+
+
+@pytest.mark.rule("D4")
+def test_work_that_swallows_its_cancellation_is_told(life: Life) -> None:
+    """A body that catches everything learns of it at the end of the ``with``."""
+    shop = Registry("shop")
+
+    async def body(system: System) -> str:
+        system.shut_down("asked")
+        try:
+            with system.hold("order"):
+                try:
+                    await anyio.sleep_forever()
+                except anyio.get_cancelled_exc_class():
+                    return "swallowed"  # the `with` raises all the same
+        except WorkCancelledError:
+            return "told"
+
+    lived = life.live(shop, body, GRACE)
+
+    assert ("told", "DrainTimeoutError") == (lived.result, type(lived.error).__name__)
+
+
+@pytest.mark.rule("D4")
+def test_work_that_fails_while_it_is_cut_off(life: Life) -> None:
+    """Its own exception goes on, the loss is reported all the same."""
+    shop = Registry("shop")
+
+    async def body(system: System) -> None:
+        system.shut_down("asked")
+        with pytest.raises(KeyError), system.hold("order"):
+            try:
+                await anyio.sleep_forever()
+            finally:
+                raise KeyError
+
+    assert ("incomplete", 75, ["DrainTimeoutError"]) == summary(life.live(shop, body, GRACE))
+
+
+@pytest.mark.rule("D4")
+def test_work_that_ignores_its_cancellation(life: Life) -> None:
+    """It holds nobody up for longer than half a second, and is not waited for again."""
+    shop = Registry("shop")
+    part(shop, "database", stop=1)
+
+    async def stubborn(system: System) -> None:
+        with pytest.raises(WorkCancelledError), system.hold("order"):
+            await ignoring(30)()
+
+    async def body(system: System) -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(stubborn, system)
+            await anyio.wait_all_tasks_blocked()
+            system.shut_down("asked")
+            await system.closed()
+            life.note("the report is there")
+
+    lived = life.live(shop, body, GRACE, observers=[life.observe])
+
+    assert [
+        "7.5 None lost ('order',)",
+        "8 = closing",
+        "8 database stops",
+        "9 database stopped",
+        "9 = closed",
+        "9 closed: incomplete, 75",
+        "9 the report is there",
+    ] == end(life)[3:]
+    assert ("incomplete", 75, ["DrainTimeoutError"]) == summary(lived)
+
+
+@pytest.mark.rule("D4")
+def test_no_work_is_taken_in_any_more(life: Life) -> None:
+    """Work begets work until the drain is over; then it is refused."""
+    shop = Registry("shop")
+
+    async def body(system: System) -> None:
+        system.shut_down("asked")
+        with system.hold("a"):
+            await anyio.sleep(1)
+            with system.hold("b, begotten by a"):
+                await anyio.sleep(1)
+        report = await system.closed()
+        assert report.outcome == "clean"
+        with pytest.raises(ClosedError, match="asked"), system.hold("c"):
+            raise AssertionError
+
+    assert life.live(shop, body).error is None
+
+
+@pytest.mark.rule("D4")
+def test_no_work_is_taken_in_while_it_closes(life: Life) -> None:
+    """A stop hook that begins something is told."""
+    shop = Registry("shop")
+
+    def work() -> None:
+        with pytest.raises(ClosedError), Lifetime.current().hold("late"):
+            raise AssertionError
+        life.note("refused")
+
+    part(shop, "jobs", stop=work)
+
+    assert life.live(shop).error is None
+    assert ["0 refused"] == life.log
+
+
+@pytest.mark.rule("D4")
+def test_work_is_taken_in_from_the_start_on(life: Life) -> None:
+    """A start hook may hold, in its own name."""
+    shop = Registry("shop")
+
+    async def work() -> None:
+        with Lifetime.current().hold("migration"):
+            await anyio.sleep(1)
+
+    part(shop, "database", start=work)
+
+    assert life.live(shop).error is None
+
+
+@pytest.mark.rule("D4")
+def test_work_inside_work(life: Life) -> None:
+    """Each is counted, each is cut off, and each says so; the outer one is raised."""
+    shop = Registry("shop")
+
+    async def body(system: System) -> None:
+        system.shut_down("asked")
+        with system.hold("outer"):
+            try:
+                with system.hold("inner"):
+                    await anyio.sleep_forever()
+            except WorkCancelledError as error:
+                life.note(error.what)
+                raise
+
+    async def outer(system: System) -> None:
+        try:
+            await body(system)
+        except WorkCancelledError as error:
+            life.note(error.what)
+            raise
+
+    lived = life.live(shop, outer, GRACE)
+
+    assert lived.report is not None
+    assert ["outer", "inner"] == [work.what for work in lived.report.in_flight][:2]
+    assert life.words[-1] == "outer"
+
+
+@pytest.mark.rule("D4")
+def test_work_in_threads(life: Life) -> None:
+    """It is counted like any other, goes on when its time is over, and is told at its end."""
+    shop = Registry("shop")
+    part(shop, "database")
+    stuck = life.stuck()
+    seen: list[object] = []
+
+    class Worker:
+        def start(self) -> None:
+            """Start."""
+
+        def drain(self) -> None:
+            try:
+                with Lifetime.current().hold("report"):
+                    stuck.block()
+            except WorkCancelledError as error:
+                seen.append(error)
+
+        def stop(self) -> None:
+            """Stop."""
+
+    shop.add(Worker(), name="worker")
+
+    async def body(system: System) -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(release_at, 7.8)
+            await asked(system)
+
+    async def release_at(seconds: float) -> None:
+        await anyio.sleep(seconds)
+        stuck.release()
+
+    lived = life.live(shop, body, GRACE, observers=[life.observe])
+
+    assert ["'report' of 'worker' was cut off" in str(error) for error in seen] == [True]
+    assert lived.report is not None
+    assert [("report", "worker")] == [(w.what, w.component) for w in lived.report.in_flight]
+    assert "7.5 worker lost ('report',)" in life.log
+
+
+@pytest.mark.rule("D4")
+def test_work_of_threads_that_ends_in_time(life: Life) -> None:
+    """The drain waits for a thread as for anybody else; afterwards work is refused there too."""
+    shop = Registry("shop")
+    begun = threading.Event()
+
+    async def body(system: System) -> None:
+        def work() -> None:
+            with system.hold("order"):
+                begun.set()
+            with system.hold("another"):
+                pass
+
+        await life.in_thread(work)
+        assert begun.is_set()
+        assert () == system.status().in_flight
+        await asked(system)
+
+        def late() -> None:
+            with pytest.raises(ClosedError), system.hold("late"):
+                raise AssertionError
+
+        await life.in_thread(late)
+
+    assert life.live(shop, body).error is None
+
+
+@pytest.mark.rule("D4")
+def test_holds_are_cancelled_before_hooks(life: Life) -> None:
+    """So that the hook can handle what became of its work."""
+    shop = Registry("shop")
+    handled: list[str] = []
+
+    @shop.component
+    async def jobs() -> AsyncIterator[None]:
+        yield
+
+    @jobs.drain
+    async def _(_: None) -> None:
+        try:
+            with Lifetime.current().hold("job"):
+                await anyio.sleep_forever()
+        except WorkCancelledError:
+            await anyio.sleep(0.2)
+            handled.append("put back")
+
+    lived = life.live(shop, asked, GRACE, observers=[life.observe])
+
+    # Nobody cancels a hook that needs no cancellation any more … for half a second.
+    assert ("incomplete", 75, ["DrainTimeoutError"]) == summary(lived)
+    assert lived.report is not None
+    assert ["job"] == [work.what for work in lived.report.in_flight]
+    assert handled in ([], ["put back"])
+
+
+@pytest.mark.rule("D4")
+def test_a_drain_that_does_not_end(life: Life) -> None:
+    """It is cut off, the stop has its full time; and what was not asked to drain drains then."""
+    shop = Registry("shop")
+    database = part(shop, "database", drain=lambda: life.note("database.drain"), stop=1)
+    part(shop, "jobs", drain=forever, stop=1, requires=database)
+
+    lived = life.live(shop, asked, GRACE, observers=[life.observe])
+
+    assert [
+        "0 = draining",
+        "0 jobs drains",
+        "7.5 jobs drained: DrainTimeoutError: 'jobs' had not drained when its 7.5 s to drain ran "
+        "out; its drain was cancelled",
+        "7.5 = closing",
+        "7.5 jobs stops",
+        "8.5 jobs stopped",
+        "8.5 database stops",
+        "8.5 database.drain",
+        "9.5 database stopped",
+        "9.5 = closed",
+        "9.5 closed: incomplete, 75",
+    ] == end(life)
+    assert isinstance(lived.error, DrainTimeoutError)
+
+
+@pytest.mark.rule("D4", "D7")
+def test_the_own_time_of_one_component(life: Life) -> None:
+    """Only what belongs to it is cut off, the others go on."""
+    shop = Registry("shop")
+    database = part(shop, "database", drain=3)
+    jobs = part(shop, "jobs", drain=1, drain_timeout=2, requires=database)
+
+    async def work(system: System) -> None:
+        with pytest.raises(WorkCancelledError), system.hold("job", component=jobs):
+            await anyio.sleep_forever()
+
+    async def other(system: System) -> None:
+        with system.hold("other"):
+            await anyio.sleep(4)
+
+    async def body(system: System) -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(work, system)
+            group.start_soon(other, system)
+            await anyio.wait_all_tasks_blocked()
+            system.shut_down("asked")
+
+    lived = life.live(shop, body, GRACE, observers=[life.observe])
+
+    assert [
+        "0 jobs drains",
+        "2 jobs lost ('job',)",
+        "2 jobs drained",
+        "2 database drains",
+        "5 database drained",
+        "5 = closing",
+    ] == [line.partition(":")[0] for line in end(life)[1:7]]
+    assert [
+        "DrainTimeoutError: 'jobs' still had 1 piece of work in flight when its 2 s to drain ran "
+        "out; it was cancelled: 'job'"
+    ] == lived.errors
+
+
+@pytest.mark.rule("D4", "D7")
+def test_no_more_work_for_whose_own_time_is_over(life: Life) -> None:
+    """Its drain would have no end otherwise."""
+    shop = Registry("shop")
+
+    async def drain() -> None:
+        own = Lifetime.current()
+        for number in range(100):
+            try:
+                with own.hold(f"job {number}"):
+                    await anyio.sleep_forever()
+            except WorkCancelledError:
+                continue
+
+    part(shop, "jobs", drain=drain, drain_timeout=2)
+
+    lived = life.live(shop, asked, GRACE, observers=[life.observe])
+
+    assert lived.report is not None
+    assert ["job 0"] == [work.what for work in lived.report.in_flight]
+    assert "2 = closing" in life.log
+
+
+@pytest.mark.rule("D4")
+def test_the_time_of_what_belongs_to_nobody(life: Life) -> None:
+    """``drain_timeout`` of the settings is that of the system's own work."""
+    shop = Registry("shop")
+    part(shop, "database", drain=4, drain_timeout=6)
+
+    async def work(system: System) -> None:
+        with pytest.raises(WorkCancelledError), system.hold("order"):
+            await anyio.sleep_forever()
+
+    async def body(system: System) -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(work, system)
+            await anyio.wait_all_tasks_blocked()
+            system.shut_down("asked")
+            await system.closed()
+
+    settings = Settings(grace_period=10, close_reserve=2, drain_timeout=3)
+    lived = life.live(shop, body, settings, observers=[life.observe])
+
+    assert [
+        "0 = draining",
+        "0 database drains",
+        "3 None lost ('order',)",
+        "4 database drained",
+        "4 = closing",
+    ] == end(life)[:5]
+    assert ("incomplete", 75, ["DrainTimeoutError"]) == summary(lived)
+
+
+@pytest.mark.rule("D4")
+def test_no_time_to_drain(life: Life) -> None:
+    """``drain_timeout=0`` cuts off at once what is in flight."""
+    shop = Registry("shop")
+    part(shop, "database", drain=1)
+
+    async def body(system: System) -> None:
+        with system.hold("order"):
+            system.shut_down("asked")
+            await anyio.sleep(1)
+
+    settings = Settings(drain_timeout=0)
+    lived = life.live(shop, body, settings, observers=[life.observe])
+
+    assert life.log[-1] == "0 closed: incomplete, 75"
+    assert lived.report is not None
+    assert "order" in [work.what for work in lived.report.in_flight]
+
+
+@pytest.mark.rule("R1", "D4")
+def test_work_in_a_group_that_crashed(life: Life) -> None:
+    """The group cancels it at once; that it is lost is not silent."""
+    shop = Registry("shop")
+
+    @shop.component
+    async def jobs() -> AsyncIterator[None]:
+        async with anyio.create_task_group() as group:
+            group.start_soon(work)
+            group.start_soon(crash)
+            yield
+
+    async def work() -> None:
+        with Lifetime.current().hold("job"):
+            await anyio.sleep_forever()
+
+    async def crash() -> None:
+        await anyio.sleep(1)
+        message = "crash"
+        raise ValueError(message)
+
+    async def body(system: System) -> None:
+        await anyio.sleep_forever()
+
+    lived = life.live(shop, body, GRACE, observers=[life.observe])
+
+    assert isinstance(lived.error, CrashedError)
+    assert ("crashed", 70, ["CrashedError", "WorkCancelledError"]) == summary(lived) or (
+        "crashed",
+        70,
+        ["WorkCancelledError", "CrashedError"],
+    ) == summary(lived)
+    assert lived.report is not None
+    assert ["job"] == [work.what for work in lived.report.in_flight]
+    assert life.log[-1] == "1 closed: crashed, 70"
+
+
+@pytest.mark.rule("D4")
+def test_work_that_is_cancelled_by_its_owner_is_not_lost(life: Life) -> None:
+    """As long as nothing is wrong, whoever cancels work knows why."""
+    shop = Registry("shop")
+
+    async def body(system: System) -> None:
+        with anyio.move_on_after(1), system.hold("order"):
+            await anyio.sleep_forever()
+
+    lived = life.live(shop, body)
+
+    assert ("clean", 0, []) == summary(lived)
+
+
+@pytest.mark.rule("R1", "D4")
+def test_work_that_is_cancelled_during_a_shutdown_is_lost(life: Life) -> None:
+    """A hold that ends by a cancellation after the shutdown began counts as cut off."""
+    shop = Registry("shop")
+
+    async def body(system: System) -> None:
+        system.shut_down("asked")
+        with anyio.move_on_after(1), system.hold("order"):
+            await anyio.sleep_forever()
+
+    lived = life.live(shop, body)
+
+    assert lived.report is not None
+    assert ["order"] == [work.what for work in lived.report.in_flight]
+    assert ("incomplete", 75) == summary(lived)[:2]
+
+
+@pytest.mark.rule("B4")
+def test_waiting_for_the_end_inside_of_work(life: Life) -> None:
+    """The end waits for the work: an error at once, in a task of its own as well."""
+    shop = Registry("shop")
+
+    async def body(system: System) -> None:
+        with system.hold("order"), pytest.raises(DeadlockError, match="order"):
+            await system.closed()
+
+    assert life.live(shop, body).error is None
+
+
+@pytest.mark.rule("B4")
+@pytest.mark.parametrize("hook", ["start", "drain", "stop"])
+def test_waiting_for_the_end_in_a_hook(life: Life, hook: str) -> None:
+    """The end waits for the hook: an error at once."""
+    shop = Registry("shop")
+
+    async def wait() -> None:
+        await Lifetime.current().system.closed()
+
+    part(shop, "jobs", **{hook: wait})
+
+    lived = life.live(shop)
+
+    assert lived.error is not None
+    assert isinstance(lived.error.__cause__, DeadlockError)
+    assert "jobs" in str(lived.error.__cause__)
+
+
+@pytest.mark.rule("D4")
+def test_work_outlived_by_another_with_the_same_words(life: Life) -> None:
+    """Two pieces of work are two, whatever they are called."""
+    shop = Registry("shop")
+
+    async def work(system: System, seconds: float) -> None:
+        with system.hold("order"):
+            await anyio.sleep(seconds)
+
+    async def body(system: System) -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(work, system, 1)
+            group.start_soon(work, system, 3)
+            await anyio.wait_all_tasks_blocked()
+            system.shut_down("asked")
+        life.note("both have ended")
+
+    life.live(shop, body, observers=[life.observe])
+
+    assert ["3 both have ended", "3 = closing"] == end(life)[1:3]
+
+
+@pytest.mark.rule("D4", "D8")
+def test_a_drain_that_ignores_its_cancellation(life: Life) -> None:
+    """It is abandoned after half a second, and its stop is not called while it goes on."""
+    shop = Registry("shop")
+    part(shop, "jobs", drain=ignoring(20), stop=lambda: life.note("jobs.stop"))
+    part(shop, "other", drain=1, stop=lambda: life.note("other.stop"))
+
+    async def body(system: System) -> None:
+        await asked(system)
+        life.note("the report is there")
+
+    lived = life.live(shop, body, GRACE, observers=[life.observe])
+
+    assert "8 jobs abandoned in its drain" in life.log
+    assert "8 other.stop" in life.log
+    assert lived.report is not None
+    assert [("jobs", "drain")] == [(a.component, a.hook) for a in lived.report.abandoned][:1]
+    assert "ignoring" in lived.report.abandoned[0].stack
+    assert ["DrainTimeoutError", "StopError"] == summary(lived)[2][:2]
+    closed = next(line for line in life.log if "closed:" in line)
+    assert float(closed.split()[0]) <= 10
+    assert "20 jobs.stop" in life.log or "jobs.stop" not in life.words
+
+
+@pytest.mark.rule("D4")
+def test_a_drain_that_unwinds(life: Life) -> None:
+    """What was cut off has half a second to unwind, and is not abandoned if that is enough."""
+    shop = Registry("shop")
+    part(shop, "jobs", drain=unwinding(0.4), stop=1)
+
+    lived = life.live(shop, asked, GRACE, observers=[life.observe])
+
+    assert "7.9 = closing" in life.log
+    assert life.log[-1] == "8.9 closed: incomplete, 75"
+    assert ("incomplete", 75, ["DrainTimeoutError"]) == summary(lived)
+    assert lived.report is not None
+    assert () == lived.report.abandoned
+
+
+@pytest.mark.rule("D6")
+def test_a_failed_drain_of_what_lost_its_work_is_told_once(life: Life) -> None:
+    """The hook passes on that its work was cut off: nobody needs to hear that twice."""
+    shop = Registry("shop")
+
+    async def drain() -> None:
+        with Lifetime.current().hold("job"):
+            await anyio.sleep_forever()
+
+    part(shop, "jobs", drain=drain)
+
+    lived = life.live(shop, asked, GRACE)
+
+    assert ("incomplete", 75, ["DrainTimeoutError"]) == summary(lived)
+    assert not isinstance(lived.error, StopError)
+
+
+@pytest.mark.rule("D3")
+def test_work_of_a_component_that_has_drained(life: Life) -> None:
+    """Work that comes in behind its back, by what it gave away, holds up the close all the same."""
+    shop = Registry("shop")
+    database = part(shop, "database", drain=3)
+
+    @shop.component
+    async def web(_: str = requires(database)) -> AsyncIterator[None]:
+        yield
+
+    async def body(system: System) -> None:
+        with system.hold("stream"):
+            system.shut_down("asked")
+            await anyio.sleep(1)
+            with system.hold("late", component=web):
+                await anyio.sleep(5)
+
+    lived = life.live(shop, body, observers=[life.observe])
+
+    assert ("clean", 0, []) == summary(lived)
+    assert "6 = closing" in life.log

@@ -1,0 +1,49 @@
+"""A service with a script that has to succeed before anything is started."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+import lifecycle
+from lifecycle import Lifetime, Registry, System, preflight, requires
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+BACKEND: Any = sys.argv[1]
+SCRIPT = sys.argv[2]
+OPTIONS: Any = {"tolerated": {"fail_on_error": False}, "short": {"timeout": 1}}
+server = Registry("server")
+server.preflight(
+    preflight.command([SCRIPT], name="on_init", **OPTIONS.get(sys.argv[-1], {}))
+)
+
+
+@server.component
+async def jobs() -> AsyncIterator[str]:
+    """What RoadRunner calls a plugin."""
+    print("> jobs started")
+    yield "jobs"
+    print("> jobs stopped")
+
+
+@server.service
+async def http(life: Lifetime, jobs: str = requires(jobs)) -> None:
+    """What Kubernetes saw as healthy."""
+    life.started()
+    print("> http started")
+    await life.wait_draining()
+    print("> http drained")
+
+
+@contextlib.asynccontextmanager
+async def probes(system: System) -> AsyncIterator[None]:
+    """What has started before the script runs."""
+    print("> probes started")
+    yield
+    print("> probes stopped")
+
+
+lifecycle.run(server, backend=BACKEND, companions=[probes])

@@ -1,0 +1,54 @@
+"""The Temporal client was closed while workers still ran activities, and their results were lost.
+
+`grpc: the client connection is closing` was all that was left of them.
+"""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+from tests.e2e.kit import Process, running_program
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+ACTIVITIES = {"activity 1", "activity 2", "activity 3"}
+
+
+def program(*args: str) -> AbstractContextManager[Process]:
+    return running_program(__file__, "client_outlives_work", *args)
+
+
+def test_every_result_is_delivered_before_the_client_is_closed(backend: str) -> None:
+    """What takes work in stops first, work in flight ends, and only then is anything closed."""
+    with program(backend) as process:
+        process.until("> activity", times=3)
+        process.send(signal.SIGTERM)
+
+        assert process.wait() == 0
+    assert {*process.said[:3]} == ACTIVITIES
+    assert process.said[3:] == [
+        "polls no more",
+        "delivered: activity 1",
+        "delivered: activity 2",
+        "delivered: activity 3",
+        "client closed",
+        "run returned",
+    ]
+
+
+def test_work_that_is_cut_off_still_has_its_client(backend: str) -> None:
+    """It can say what became of it; the code is 75, and it is named: lost work is never silent."""
+    with program(backend, "endless") as process:
+        process.until("> activity", times=3)
+        process.send(signal.SIGTERM)
+
+        assert process.wait() == 75
+    assert {*process.said[:3]} == ACTIVITIES
+    assert process.said[3] == "polls no more"
+    assert {*process.said[4:7]} == {f"delivered: {one} was cancelled" for one in ACTIVITIES}
+    assert process.said[7:] == ["client closed"]
+    account = process.output.partition("lifecycle: The system was shut down")[2]
+    assert "'worker' still had 3 pieces of work in flight" in account
+    assert all(repr(one) in account for one in ACTIVITIES)
