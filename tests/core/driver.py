@@ -237,6 +237,10 @@ class Driver:
         """What tells this situation from others, the machine's memory included."""
         return (*_memory(self), *_memory(self.machine))
 
+    def tables(self) -> object:
+        """What the machine knows of the graph, which never changes and is not copied."""
+        return [value for value in vars(self.machine).values() if _is_nested(value)]
+
     # --- what the engine may say ---------------------------------------------------------------
 
     def actions(self) -> list[Action]:
@@ -286,6 +290,7 @@ class Driver:
             yield "start_asked_for_the_end", who, 1, False
         elif start == CANCELLED:
             yield "started", who, 0, False
+            yield "start_failed", who, 1, False  # by a function that asked for the end itself
             yield "unwound", who, 0, True
         elif start == EXPIRED:
             yield "unwound", who, 0, True
@@ -416,6 +421,7 @@ class Driver:
 
     def _closed(self) -> None:
         self._obey(self.machine.closed())
+        check(self.phase is Phase.CLOSED, "closed, and still not")
 
     def _body_began(self) -> None:
         self.body = RUNS
@@ -655,8 +661,10 @@ class Driver:
         check(set(self.start) & _UNSETTLED, "all are settled, and it does not run")
         for who, start in enumerate(self.start):
             if start == IDLE:
-                waiting = any(self.start[d] in _UNSETTLED for d in self.dependencies[who])
+                waiting = [d for d in self.dependencies[who] if self.start[d] in _UNSETTLED]
                 check(waiting, f"{who} could start")
+                known = self.machine.unsettled_dependencies(who)
+                check(waiting == known, f"{who} waits for {waiting}, not {known}")
                 lost = any(
                     self.failed[d] or self.start[d] == SKIPPED for d in self.graph.requires[who]
                 )
@@ -746,12 +754,20 @@ _STATES_DRAINING = {
 
 _CONSTANT = frozenset(
     {"graph", "machine", "dependencies", "dependents", "most_holds", "left", "said"}
-    | {"_optional", "_dependencies", "_dependents", "_required_by", "_out"}
 )
 
 
 def _memory(thing: object) -> list[object]:
-    return [_frozen(value) for name, value in vars(thing).items() if name not in _CONSTANT]
+    return [
+        _frozen(value)
+        for name, value in vars(thing).items()
+        if name not in _CONSTANT and not _is_nested(value)
+    ]
+
+
+def _is_nested(value: Any) -> bool:
+    """Whether it is a table made of lists, as those that say who depends on whom."""
+    return type(value) is list and bool(value) and type(value[0]) in (list, tuple)
 
 
 def _frozen(value: Any) -> object:

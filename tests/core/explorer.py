@@ -38,4 +38,5 @@ def explore(graph: Graph, *, most: int, holds: int = 1) -> int:
             if best.get(key, -1) < there.left:
                 best[key] = there.left
                 waiting.append((there, key))
+    assert first.tables() == Driver(graph).tables()
     return len(best)

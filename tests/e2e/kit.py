@@ -117,7 +117,7 @@ class Process:
         os.killpg(self.pid, number)
 
     def wait(self, timeout: float = GENEROUS) -> int:
-        """Wait for its end; give the exit code, or minus the number of the signal that killed it."""
+        """Wait for its end; give the exit code, or minus the signal that killed it."""
         try:
             code = self._popen.wait(timeout)
         except subprocess.TimeoutExpired:

@@ -58,6 +58,7 @@ SHOP = """\
 
 
 def write(folder: Path, **modules: str) -> None:
+    """Write modules into a folder."""
     for name, source in modules.items():
         (folder / f"{name}.py").write_text(textwrap.dedent(source), encoding="utf-8")
 
@@ -65,10 +66,12 @@ def write(folder: Path, **modules: str) -> None:
 def command(
     folder: Path, *arguments: str, env: Mapping[str, str] | None = None
 ) -> AbstractContextManager[Process]:
+    """Run the command line in a folder."""
     return running(sys.executable, "-m", "lifecycle", *arguments, env=env, cwd=folder)
 
 
 def check(folder: Path, target: str, env: Mapping[str, str] | None = None) -> tuple[int, list[str]]:
+    """Check a target; give the exit code, and what was written."""
     with command(folder, "check", target, env=env) as process:
         return process.wait(), process.lines
 
@@ -310,61 +313,26 @@ def test_check_of_nothing(tmp_path: Path) -> None:
     assert lines[0] == "empty: 0 components, nothing was started."
 
 
+NO_TARGET = "is not of the form 'module:registry'"
+AS_IMPORT = "a module is named as `import` does it,"
+LOOKED_FOR = "It is looked for in {folder}, and where Python finds modules"
+
+
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        (
-            "app:shpo",
-            "'app' has no 'shpo'. Did you mean 'shop'?",
-        ),
-        (
-            "app:shop.x",
-            "'app.shop' has no 'x'. Did you mean 'shop' or 'billing'?",
-        ),
-        (
-            "app",
-            "'app' has 2 registries. Say which: 'app:shop' or 'app:billing'",
-        ),
-        (
-            "json",
-            "'json' has no Registry. If a function makes one, say which: 'json:function'",
-        ),
-        (
-            "app:config",
-            "'app:config' is an object of type 'Component', and no Registry, nor a function "
-            "returning one",
-        ),
-        (
-            "app:made_later",
-            "'app:made_later' is an async function; a registry is made before there is a loop",
-        ),
-        (
-            "app:not_made",
-            "'app:not_made' was called, and returned an object of type 'int', not a Registry",
-        ),
-        (
-            "app.py:shop",
-            "'app.py:shop' is not of the form 'module:registry': a module is named as `import` "
-            "does it, 'app'",
-        ),
-        (
-            "./src/app.py",
-            "'./src/app.py' is not of the form 'module:registry': a module is named as `import` "
-            "does it, 'src.app'",
-        ),
-        (
-            "app:a:b",
-            "'app:a:b' is not of the form 'module:registry'",
-        ),
-        (
-            "nope.app:shop",
-            "No module named 'nope'. It is looked for in {folder}, and where Python finds modules",
-        ),
-        (
-            "app.sub:shop",
-            "No module named 'app.sub'; 'app' is not a package. It is looked for in {folder}, and "
-            "where Python finds modules",
-        ),
+        ("app:shpo", "'app' has no 'shpo'. Did you mean 'shop'?"),
+        ("app:shop.x", "'app.shop' has no 'x'. Did you mean 'shop' or 'billing'?"),
+        ("app", "'app' has 2 registries. Say which: 'app:shop' or 'app:billing'"),
+        ("json", "'json' has no Registry. If a function makes one, say which: 'json:function'"),
+        ("app:config", "'app:config' is an object of type 'Component', and no Registry{or_call}"),
+        ("app:made_later", "'app:made_later' is an async function{too_late}"),
+        ("app:not_made", "'app:not_made' was called, and returned an object of type 'int'{no_reg}"),
+        ("app.py:shop", f"'app.py:shop' {NO_TARGET}: {AS_IMPORT} 'app'"),
+        ("./src/app.py", f"'./src/app.py' {NO_TARGET}: {AS_IMPORT} 'src.app'"),
+        ("app:a:b", f"'app:a:b' {NO_TARGET}"),
+        ("nope.app:shop", f"No module named 'nope'. {LOOKED_FOR}"),
+        ("app.sub:a", f"No module named 'app.sub'; 'app' is not a package. {LOOKED_FOR}"),
     ],
 )
 def test_a_wrong_target_is_said_in_words(tmp_path: Path, target: str, message: str) -> None:
@@ -374,7 +342,13 @@ def test_a_wrong_target_is_said_in_words(tmp_path: Path, target: str, message: s
     code, lines = check(tmp_path, target)
 
     assert code == 78
-    assert lines == [f"lifecycle: {message}".format(folder=tmp_path.resolve())]
+    rest = {
+        "folder": tmp_path.resolve(),
+        "or_call": ", nor a function returning one",
+        "too_late": "; a registry is made before there is a loop",
+        "no_reg": ", not a Registry",
+    }
+    assert lines == [f"lifecycle: {message}".format(**rest)]
 
 
 def test_an_error_in_the_module_is_shown_where_it_is(tmp_path: Path) -> None:
@@ -462,7 +436,9 @@ def test_help(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     assert "app:shop" in process.output
 
 
-@pytest.mark.parametrize("arguments", [(), ("fly",), ("run",), ("run", "app", "--backend", "curio")])
+@pytest.mark.parametrize(
+    "arguments", [(), ("fly",), ("run",), ("run", "app", "--backend", "curio")]
+)
 def test_a_wrong_command_line_is_2(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     """As of other commands."""
     with command(tmp_path, *arguments) as process:
@@ -471,7 +447,9 @@ def test_a_wrong_command_line_is_2(tmp_path: Path, arguments: tuple[str, ...]) -
 
 def test_the_command_line_loads_no_extra() -> None:
     """Nor anything else that is slow to import and not needed."""
-    program = "import sys, lifecycle.cli; print(*sorted({n.partition('.')[0] for n in sys.modules}))"
+    program = (
+        "import sys, lifecycle.cli; print(*sorted({n.partition('.')[0] for n in sys.modules}))"
+    )
 
     ran = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

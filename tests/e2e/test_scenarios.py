@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 # Programs that are to end within a grace period of 3 s; what they are stuck in takes 100.
 LONGER_THAN_THE_GRACE = 15.0
 
+NOT_STARTED = "lifecycle: The system did not start, and what had started was stopped again."
+NOT_FINISHED = "lifecycle: The system was shut down, but not everything could be finished."
+
 
 def program(name: str, *args: str) -> AbstractContextManager[Process]:
+    """Run a program by its name."""
     return running_program(__file__, name, *args)
 
 
@@ -60,7 +64,7 @@ def test_a_component_fails_to_start(backend: str) -> None:
 
     assert process.said == ["database opened", "cache opened", "cache closed", "database closed"]
     assert account(process) == [
-        "lifecycle: The system did not start, and what had started was stopped again. Exit code 69.",
+        f"{NOT_STARTED} Exit code 69.",
         "  'broker' did not start: ConnectionError: broker:9092 refused the connection",
     ]
     assert process.output.count("Traceback (most recent call last)") == 1
@@ -95,7 +99,7 @@ def test_a_stop_hook_raises(backend: str) -> None:
     assert {*process.said[2:4]} == {"cache closes", "metrics closed"}
     assert process.said[4:] == ["database closed"]
     assert account(process) == [
-        "lifecycle: The system was shut down, but not everything could be finished. Exit code 75.",
+        f"{NOT_FINISHED} Exit code 75.",
         "  the stop hook of 'cache' failed: ValueError: the cache is on fire",
     ]
 
@@ -111,7 +115,7 @@ def test_a_stop_hook_hangs(backend: str) -> None:
     assert {*process.said[2:4]} == {"cache closes", "metrics closed"}
     assert process.said[4:] == ["database closed"]
     assert account(process) == [
-        "lifecycle: The system was shut down, but not everything could be finished. Exit code 75.",
+        f"{NOT_FINISHED} Exit code 75.",
         "  the stop hook of 'cache' had not ended after 1 s and was cancelled",
     ]
 
@@ -120,7 +124,7 @@ def test_a_stop_hook_hangs(backend: str) -> None:
     ("mode", "hook", "line"),
     [
         ("swallow", "the stop hook of 'cache'", "await anyio.sleep(100)"),
-        ("thread", "the stop hook of 'files'", "time.sleep(100)"),
+        ("thread", "the stop hook of 'files'", "block()"),
         ("worker", "the stop hook of 'cache'", "await anyio.to_thread.run_sync(block)"),
         ("drain", "the drain hook of 'orders'", "await anyio.sleep(100)"),
     ],
@@ -260,8 +264,10 @@ def test_a_preflight_command_fails(backend: str, tmp_path: Path) -> None:
         assert fifo.read_to_the_end() == "the script was here\n"
     assert process.said == []
     assert account(process) == [
-        "lifecycle: The system did not start, and what had started was stopped again. Exit code 7.",
-        "  preflight check 'migrations' failed: it exited with code 7. The last lines of its "
-        "stderr:",
+        f"{NOT_STARTED} Exit code 7.",
+        (
+            "  preflight check 'migrations' failed: it exited with code 7. The last lines of its "
+            "stderr:"
+        ),
         "      | database migrations are missing",
     ]

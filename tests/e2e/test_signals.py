@@ -20,6 +20,7 @@ STARTED = ["looked", "database opened", "works"]
 def program(
     backend: str, mode: str = "", env: Mapping[str, str] | None = None
 ) -> AbstractContextManager[Process]:
+    """Run the program of these tests."""
     return running_program(__file__, "signals", backend, mode, env=env)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -95,9 +96,12 @@ async def waiting(system: System) -> None:
 
 
 def end(life: Life, since: str = "asked to shut down") -> list[str]:
-    """Give the transcript from the request on, without its phases' first words."""
+    """Give the transcript from the request on, without the errors."""
     found = [number for number, word in enumerate(life.words) if word.startswith(since)]
-    return life.log[found[0] + 1 :]
+    return [_ERROR.sub("", line) for line in life.log[found[0] + 1 :]]
+
+
+_ERROR = re.compile(r": \w+Error: .*", re.DOTALL)
 
 
 def summary(lived: Lived) -> tuple[str, int, list[str]]:

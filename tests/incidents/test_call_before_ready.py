@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 def program(*args: str) -> AbstractContextManager[Process]:
+    """Run the program of these tests."""
     return running_program(__file__, "call_before_ready", *args)
 
 

@@ -17,6 +17,7 @@ ACTIVITIES = {"activity 1", "activity 2", "activity 3"}
 
 
 def program(*args: str) -> AbstractContextManager[Process]:
+    """Run the program of these tests."""
     return running_program(__file__, "client_outlives_work", *args)
 
 

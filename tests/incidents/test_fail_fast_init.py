@@ -24,6 +24,7 @@ ROLLED_BACK = ["probes started", "probes stopped"]
 
 
 def program(*args: str) -> AbstractContextManager[Process]:
+    """Run the program of these tests."""
     return running_program(__file__, "fail_fast_init", *args)
 
 
@@ -42,6 +43,7 @@ def script(tmp_path: Path) -> Script:
 
 @pytest.fixture
 def fifo(tmp_path: Path) -> Iterator[Fifo]:
+    """Give proof of who is alive."""
     fifo = Fifo(tmp_path)
     yield fifo
     fifo.close()

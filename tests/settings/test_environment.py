@@ -93,7 +93,8 @@ def test_an_empty_variable_is_not_set(text: str) -> None:
         ("SIGNALS", "SIGHUP", "`SIGTERM=graceful"),
         ("SIGNALS", "SIGHUP=soon", "`SIGTERM=graceful"),
         ("SIGNALS", "SIGKILL=fast", "`SIGTERM=graceful"),
-        ("SIGNALS", "SIG_DFL=fast", "`SIGTERM=graceful"),
+        ("SIGNALS", "SIG_UNBLOCK=fast", "`SIGTERM=graceful"),  # no signal, and yet a number
+        ("SIGNALS", "ITIMER_VIRTUAL=fast", "`SIGTERM=graceful"),  # likewise
         ("SIGNALS", "HUP=fast", "`SIGTERM=graceful"),
         ("SIGNALS", "SIGTERM=fast,", "`SIGTERM=graceful"),
         ("DATABASE_START_TIMEOUT", "0", "more than 0"),

@@ -172,8 +172,7 @@ class Machine:
         elif self._optional[component]:
             self._settle(component, ready=False)
         else:
-            self._skip_what_requires(component)
-            self._roll_back(Cause.START_FAILED)
+            self._roll_back(Cause.START_FAILED, failed=component)
         return self._take()
 
     def unwound(self, component: int) -> list[Command]:
@@ -349,9 +348,11 @@ class Machine:
         if not self._unsettled and self.phase is Phase.STARTING:
             self._enter(Cause.ALL_SETTLED)
 
-    def _roll_back(self, cause: Cause) -> None:
+    def _roll_back(self, cause: Cause, failed: int | None = None) -> None:
         """Give the start up: start nothing more, cancel what is starting, drain what is ready."""
         self._enter(cause)
+        if failed is not None:
+            self._skip_what_requires(failed)
         for component, state in enumerate(self.states):
             if state is State.PENDING:
                 self._skip(component, None)

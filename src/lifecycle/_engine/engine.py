@@ -248,11 +248,9 @@ class Engine:
         """For how many seconds a component has been in its state."""
         return max(0.0, self.loop.now() - self._since[component])
 
-    def is_troubled(self, component: int | None) -> bool:
-        """Whether work that is cancelled now is lost because of us."""
-        if self.shutdown.reason is not None:
-            return True
-        return component is not None and self.machine.states[component] is State.FAILED
+    def has_failed(self, component: int) -> bool:
+        """Whether a component crashed, or failed to start."""
+        return self.machine.states[component] is State.FAILED
 
     def limits_of(self, node: Node) -> NodeLimits:
         """How long the hooks of a component may take."""

@@ -83,13 +83,16 @@ class Hold:
         return Work(self.what, self._in_flight.name_of(self.component), now - self.began)
 
 
+_GONE = False
+
+
 class InFlight:
     """All work in flight of one system."""
 
     def __init__(self, engine: Engine) -> None:
         """Nothing is in flight yet."""
         self.engine = engine
-        self._holds: dict[Hold, None] = {}
+        self._holds: dict[Hold, bool] = {}
 
     def hold(self, what: str, component: int | None) -> AbstractContextManager[None, None]:
         """Make a piece of work; it is in flight while it is entered."""
@@ -116,7 +119,7 @@ class InFlight:
             reason = f"no work is taken any more ({self.engine.shutdown.reason})"
             raise ClosedError(self.name_of(component), reason)
         hold.began = self.engine.loop.now()
-        self._holds[hold] = None
+        self._holds[hold] = True
         self.engine.machine.held(hold.component)
 
     def take_in_from_thread(self, hold: Hold) -> None:
@@ -151,21 +154,37 @@ class InFlight:
             and not hold.cut
             and isinstance(error, anyio.get_cancelled_exc_class())
         ):
-            # A group that crashes cancels this work and its component in the same instant, and
-            # this task may be the first to run: who is to blame is known one turn later.
-            self.engine.keeper.post(functools.partial(self._release_cancelled, hold))
+            self._release_cancelled(hold)
         else:
             self._release(hold)
 
     def _release_cancelled(self, hold: Hold) -> None:
+        """It ended by somebody else's cancellation: that is a loss where we are in trouble."""
+        if self.engine.shutdown.reason is not None:
+            self._lose(hold)
+        elif hold.component is None:
+            self._release(hold)
+        else:
+            # A group that crashes cancels this work and its component in the same instant, and
+            # this task may be the first to run: whether it did is known one turn later.
+            self.engine.keeper.post(functools.partial(self._release_if_alive, hold))
+
+    def _release_if_alive(self, hold: Hold) -> None:
+        if hold.component is not None and self.engine.has_failed(hold.component):
+            self._lose(hold)
+        else:
+            self._release(hold)
+
+    def _lose(self, hold: Hold) -> None:
         if hold in self._holds:
-            if not hold.cut and self.engine.is_troubled(hold.component):
+            if not hold.cut:
                 hold.cut = True
                 self.engine.drains.work_was_lost(hold.as_work(self.engine.loop.now()))
             self._release(hold)
 
     def _release(self, hold: Hold) -> None:
-        del self._holds[hold]
+        if self._holds.pop(hold, _GONE) is _GONE:
+            return  # written off before
         self.engine.apply(self.engine.machine.released(hold.component))
 
     def cut(self, concerns: Callable[[int | None], bool]) -> list[Work]:

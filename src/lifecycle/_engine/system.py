@@ -170,7 +170,9 @@ class System:
             ValueError: an exit code is from 0 to 255.
 
         """
-        if isinstance(exit_code, bool) or not 0 <= exit_code <= _LAST_CODE:
+        given: object = exit_code
+        is_code = isinstance(given, int) and not isinstance(given, bool)
+        if not is_code or not 0 <= exit_code <= _LAST_CODE:
             message = f"exit_code is {exit_code!r}, but must be from 0 to {_LAST_CODE}"
             raise ValueError(message)
         engine = self._engine

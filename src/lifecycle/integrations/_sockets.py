@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterable
 
 
 async def bind(host: str | None, port: int) -> list[socket.socket]:
@@ -46,6 +46,24 @@ async def bind(host: str | None, port: int) -> list[socket.socket]:
             raise missing
         opened.pop_all()
         return bound
+
+
+def listen(sockets: Iterable[socket.socket], backlog: int) -> None:
+    """Let sockets that are bound listen.
+
+    Event loops would do it, too; but uvloop keeps it to itself when that fails.
+
+    Args:
+        sockets: the sockets; they may listen already.
+        backlog: how many connections may wait to be accepted.
+
+    Raises:
+        OSError: somebody else listens there; the message says where.
+
+    """
+    for one in sockets:
+        with _saying_where(one.getsockname()):
+            one.listen(backlog)
 
 
 def _bind(family: int, address: tuple[object, ...]) -> socket.socket:

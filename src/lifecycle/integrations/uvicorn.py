@@ -30,7 +30,7 @@ from lifecycle import Lifetime
 from lifecycle.asgi import InFlight
 from lifecycle.integrations._beside import beside
 from lifecycle.integrations._lifespan import Lifespan
-from lifecycle.integrations._sockets import bind
+from lifecycle.integrations._sockets import bind, listen
 
 try:
     import uvicorn
@@ -202,9 +202,11 @@ class Server(AbstractAsyncContextManager["Server"]):
         config = self._config(InFlight(self._app, owner))
         with _giving_no_exit():
             config.load()
-        async with self._bound() as sockets, lifespan.living():
+        left: set[asyncio.Task[None]] = set()
+        async with self._bound() as sockets, _outlasting(left), lifespan.living():
+            listen(sockets, config.backlog)
             serving = self._serving = _Serving(config, sockets, lifespan.state, crashed)
-            async with serving.living(owner):
+            async with serving.living(owner, left):
                 _logger.info("%s listens at %s", "it" if owner is None else owner.name, self.url)
                 with running:
                     yield
@@ -276,8 +278,10 @@ class _Serving:
         self._error: BaseException | None = None
 
     @contextlib.asynccontextmanager
-    async def living(self, owner: Lifetime[Any] | None) -> AsyncGenerator[None]:
-        """Serve; at the end every handler and every connection has ended."""
+    async def living(
+        self, owner: Lifetime[Any] | None, left: set[asyncio.Task[None]]
+    ) -> AsyncGenerator[None]:
+        """Serve; at the end every connection has ended, and every handler that is not `left`."""
         async with beside(self._run, "lifecycle: uvicorn"):
             try:
                 await self._server.listening.wait()
@@ -289,7 +293,7 @@ class _Serving:
                     await self._end(math.inf if owner is None else owner.time_left)
                 finally:
                     if not self._over.is_set():
-                        await self._cut_off()
+                        left.update(await self._cut_off())
 
     def refuse(self) -> None:
         """Take no new connections; uvicorn sees to those that there are."""
@@ -322,12 +326,19 @@ class _Serving:
         with anyio.move_on_after(time_left / 2):
             await self._over.wait()
         if not self._over.is_set():
-            _logger.warning("%d connections were still open, and are cut off", self._cut())
+            state = self._server.server_state
+            _logger.warning(
+                "half of the time to stop is over: %d handlers are cancelled, "
+                "and %d connections dropped",
+                len(state.tasks),
+                len(state.connections),
+            )
+            self._cut()
             await self._over.wait()
         if self._error is not None:
             raise self._error
 
-    async def _cut_off(self) -> None:
+    async def _cut_off(self) -> set[asyncio.Task[None]]:
         """The time is over: end by force what is left, handlers before the app's lifespan."""
         with anyio.CancelScope(shield=True):
             # Interrupted while it opens its listeners it would leave them with the event loop.
@@ -339,16 +350,26 @@ class _Serving:
         if handlers:
             with anyio.move_on_after(_UNWIND, shield=True):
                 await asyncio.wait(handlers)
+        return {handler for handler in handlers if not handler.done()}
 
-    def _cut(self) -> int:
-        """Cancel handlers, and drop connections; says how many."""
+    def _cut(self) -> None:
+        """Cancel handlers, and drop connections."""
         state = self._server.server_state
-        connections = list(state.connections)
         for handler in list(state.tasks):
             handler.cancel()
-        for connection in connections:
+        for connection in list(state.connections):
             connection.transport.abort()
-        return len(connections)
+
+
+@contextlib.asynccontextmanager
+async def _outlasting(handlers: set[asyncio.Task[None]]) -> AsyncGenerator[None]:
+    """Wait at the end for handlers that not even force could stop; nothing is left behind."""
+    try:
+        yield
+    finally:
+        if handlers:
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait(handlers)
 
 
 def _addresses(sockets: Sequence[socket.socket]) -> tuple[tuple[str, int], ...]:

@@ -81,8 +81,7 @@ class EnvName(str):
 
     @override
     def __hash__(self) -> int:
-        # Not the hash of the plain string, so that one is not even a candidate in a look-up.
-        return hash((EnvName, str(self)))
+        return str.__hash__(self)
 
     @override
     def __repr__(self) -> str:

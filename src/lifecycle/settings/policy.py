@@ -81,7 +81,7 @@ def read_policy(text: str) -> dict[int, Response]:
     policy: dict[int, Response] = {}
     for item in text.split(","):
         name, _, response = (part.strip() for part in item.partition("="))
-        number = getattr(signal, name, None) if name.startswith("SIG") else None
+        number = signal.Signals.__members__.get(name)
         if not can_be_handled(number) or response not in {str(known) for known in Response}:
             message = "a list such as `SIGTERM=graceful, SIGINT=fast, SIGHUP=ignore`"
             raise ValueError(message)

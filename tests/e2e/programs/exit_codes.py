@@ -49,14 +49,13 @@ async def main_fails() -> int:
 
 
 @shop.main(enabled=END.startswith("main "))
-async def main(database: str = requires(database)) -> object:
+async def main(database: str = requires(database)) -> int | None:
     """Ends the program, with a code or in another way."""
     if END == "main raises":
         return await main_fails()
     if END == "main exits":
         sys.exit("in words, which is 1")
-    returned: object = {"3": 3, "0": 0, "256": 256, "None": None}[END.partition("returns ")[2]]
-    return returned
+    return {"3": 3, "0": 0, "256": 256, "None": None}[END.partition("returns ")[2]]
 
 
 @shop.service(enabled=not END.startswith("main "))
@@ -122,7 +121,5 @@ if END == "a circle":
     shop.component(lambda: None, name="two", requires=["one"])
 
 grace = 1.5 if END.endswith("work is cut off") else 30
-lifecycle.run(
-    shop, None if END == "settings" else Settings(grace_period=grace), backend=BACKEND
-)
+lifecycle.run(shop, None if END == "settings" else Settings(grace_period=grace), backend=BACKEND)
 print("> run returned")

@@ -33,7 +33,7 @@ async def cache(database: str = requires(database)) -> AsyncIterator[str]:
     yield "cache"
     print("> cache closes")
     while MODE == "blocks":
-        time.sleep(0.2)  # blocks on purpose: only the third interrupt ends it
+        time.sleep(0.2)  # noqa: ASYNC251  # blocks on purpose: only the third interrupt ends it
         print("> tick")
 
 

@@ -271,6 +271,33 @@ async def test_a_name_that_is_not_known_is_told(monkeypatch: pytest.MonkeyPatch)
         await preflight.tcp("no.such.host:5432", timeout=0.01)()
 
 
+class Several(Exception):  # noqa: N818
+    """Stands for the group of errors that anyio makes of several attempts."""
+
+    exceptions = (
+        ConnectionRefusedError("v6"),
+        ConnectionRefusedError("v4"),
+        ConnectionRefusedError("v4"),
+    )
+
+
+@pytest.mark.anyio
+async def test_what_each_address_of_a_name_met_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name has several; "all attempts failed" helps nobody."""
+
+    async def refused(*_: Any, **__: Any) -> Any:
+        message = "All connection attempts failed"
+        raise OSError(message) from Several()
+
+    monkeypatch.setattr(anyio, "connect_tcp", refused)
+    with pytest.raises(PreflightError) as caught:
+        await preflight.tcp("db:5432", timeout=0.01)()
+
+    assert caught.value.reason.endswith(
+        "the last attempt: ConnectionRefusedError: v6; ConnectionRefusedError: v4"
+    )
+
+
 @pytest.mark.parametrize(
     ("args", "host", "port"),
     [

@@ -34,6 +34,9 @@ class Nothing(Tracer):
         print("> not traced:", what)
 
 
+NOTHING = Nothing()
+
+
 @server.component(optional=True)
 async def tracer() -> Tracer:
     """Is not there."""
@@ -42,7 +45,7 @@ async def tracer() -> Tracer:
 
 
 @server.component(start_timeout=1000, requires=["init"] if HOW == "deadlock" else [])
-async def jobs(tracer: Tracer = wants(tracer, default=Nothing())) -> AsyncIterator[str]:
+async def jobs(tracer: Tracer = wants(tracer, default=NOTHING)) -> AsyncIterator[str]:
     """Takes a while to start, during which the script calls it."""
     print("> jobs start")
     await system_calls_early.wait()

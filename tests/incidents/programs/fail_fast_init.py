@@ -16,9 +16,7 @@ BACKEND: Any = sys.argv[1]
 SCRIPT = sys.argv[2]
 OPTIONS: Any = {"tolerated": {"fail_on_error": False}, "short": {"timeout": 1}}
 server = Registry("server")
-server.preflight(
-    preflight.command([SCRIPT], name="on_init", **OPTIONS.get(sys.argv[-1], {}))
-)
+server.preflight(preflight.command([SCRIPT], name="on_init", **OPTIONS.get(sys.argv[-1], {})))
 
 
 @server.component

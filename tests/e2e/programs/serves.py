@@ -1,0 +1,55 @@
+"""A web server whose app has an endless stream, or a lifespan that fails."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import anyio
+
+import lifecycle
+from lifecycle import Registry, Settings
+from lifecycle.integrations import uvicorn
+
+BACKEND: Any = sys.argv[1]
+LIFESPAN = sys.argv[2]
+shop = Registry("shop")
+
+
+class NoDatabaseError(Exception):
+    """What the app raises."""
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    """Stream for ever."""
+    if scope["type"] == "lifespan":
+        await receive()
+        if LIFESPAN == "fails to start":
+            raise NoDatabaseError("the database is not reachable")
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        print("> lifespan ends")
+        if LIFESPAN == "fails to stop":
+            raise NoDatabaseError("the database is gone")
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    headers = [(b"content-type", b"text/event-stream")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    try:
+        while True:
+            await send({"type": "http.response.body", "body": b"data\n\n", "more_body": True})
+            await anyio.sleep(0.01)
+    finally:
+        print("> stream ends")
+
+
+@shop.component
+async def database() -> Any:
+    """Something to be closed behind the server."""
+    print("> database opened")
+    yield
+    print("> database closed")
+
+
+shop.add(uvicorn.server(app, port=0), name="web", after=[database])
+lifecycle.run(shop, Settings(grace_period=4, close_reserve=3), backend=BACKEND)

@@ -1,0 +1,16 @@
+"""The example, on the event loop that is named."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import lifecycle
+
+BACKEND: Any = sys.argv[1]
+sys.path.insert(0, str(Path(__file__).parents[3] / "examples" / "shop"))
+
+from parts import shop  # noqa: E402  # it is there by now
+
+lifecycle.run(shop, backend=BACKEND)

@@ -1,0 +1,88 @@
+"""A web server in a real process: what cannot be finished, and what goes wrong."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.e2e.kit import GENEROUS, Process, running_program
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def backend(request: pytest.FixtureRequest) -> str:
+    """Run each test on the event loops that uvicorn runs on."""
+    name: str = request.param
+    return name
+
+
+def program(backend: str, lifespan: str = "works") -> AbstractContextManager[Process]:
+    """Run the server."""
+    return running_program(__file__, "serves", backend, lifespan)
+
+
+def first_paragraph(process: Process) -> list[str]:
+    """What a person reads first of the account."""
+    return process.output.partition("lifecycle: ")[2].partition("\n\n")[0].splitlines()
+
+
+def test_an_endless_stream_does_not_keep_the_process(backend: str) -> None:
+    """It is cut off in time, its client sees an end, everything is closed in order; exit 75."""
+    with program(backend) as process:
+        url = process.until(r"web listens at (.*)$")[1]
+        with httpx.stream("GET", url, timeout=GENEROUS, trust_env=False) as stream:
+            chunks = stream.iter_raw()
+            next(chunks)
+            began = time.monotonic()
+            process.send(signal.SIGTERM)
+            for _ in chunks:
+                pass
+        assert process.wait() == 75
+        took = time.monotonic() - began
+
+    assert took < 4 + GENEROUS / 10
+    assert process.said == [
+        "database opened",
+        "stream ends",
+        "lifespan ends",
+        "database closed",
+    ]
+    summary, sentence, *_ = first_paragraph(process)
+    assert summary == (
+        "The system was shut down, but not everything could be finished. Exit code 75."
+    )
+    assert sentence.startswith("  'web' still had 1 piece of work in flight when its 1 s to drain")
+    assert sentence.endswith("ran out; it was cancelled: 'GET /'")
+    assert "Traceback" not in process.output
+
+
+def test_a_lifespan_that_fails_to_start(backend: str) -> None:
+    """Exit 69 with the app's own exception, in one paragraph; what had started is stopped."""
+    with program(backend, "fails to start") as process:
+        assert process.wait() == 69
+
+    assert first_paragraph(process) == [
+        "The system did not start, and what had started was stopped again. Exit code 69.",
+        "  'web' did not start: NoDatabaseError: the database is not reachable",
+    ]
+    assert process.said == ["database opened", "database closed"]
+    assert 'raise NoDatabaseError("the database is not reachable")' in process.output
+
+
+def test_a_lifespan_that_fails_to_stop(backend: str) -> None:
+    """Exit 75, with the app's own exception; the others are closed all the same."""
+    with program(backend, "fails to stop") as process:
+        process.until(r" running$")
+        process.send(signal.SIGTERM)
+        assert process.wait() == 75
+
+    assert first_paragraph(process)[1:] == [
+        "  the stop hook of 'web' failed: NoDatabaseError: the database is gone"
+    ]
+    assert process.said == ["database opened", "lifespan ends", "database closed"]

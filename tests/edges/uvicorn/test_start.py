@@ -1,0 +1,368 @@
+"""How a server starts, and what it does when it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from fastapi import FastAPI
+
+import lifecycle
+from lifecycle import Limits, Outcome, Registry, Settings
+from lifecycle.errors import StartError, StartTimeoutError
+from lifecycle.integrations import uvicorn
+from tests.edges.uvicorn.kit import App, Request, connected, is_refused, run, shop_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from lifecycle import System
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_it_serves_from_its_start_to_its_drain() -> None:
+    """The lifespan is up before it listens, and shut down after the last request."""
+    app = App()
+    shop, server = shop_of(app)
+    assert server.port == 0
+
+    async def body(system: System) -> None:
+        async with connected(server) as client:
+            assert b"hello" in await client.get("/")
+
+    report = await run(shop, body)
+
+    assert report.outcome is Outcome.CLEAN
+    assert app.log == ["up", "/ has ended", "down"]
+
+
+async def test_its_port_is_known() -> None:
+    """With port 0 as soon as it has started; the url is one for clients."""
+    shop, server = shop_of(App(), host="")
+
+    async def body(system: System) -> None:
+        assert server.port > 0
+        assert server.url == f"http://127.0.0.1:{server.port}"
+        assert {port for _, port in server.addresses} == {server.port}
+        assert [one.getsockname()[1] for one in server.sockets] == [
+            server.port for _ in server.addresses
+        ]
+
+    assert (await run(shop, body)).outcome is Outcome.CLEAN
+
+
+@pytest.mark.parametrize(
+    ("host", "url"), [("shop.example", "http://shop.example:80"), ("::", "http://[::1]:80")]
+)
+async def test_its_url_before_it_has_started(host: str, url: str) -> None:
+    """That of which it was told."""
+    assert uvicorn.server(App(), host=host, port=80).url == url
+
+
+async def test_it_takes_sockets_that_are_bound_already() -> None:
+    """Their port is known at once."""
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        port = one.getsockname()[1]
+        shop, server = shop_of(App(), sockets=[one])
+        assert server.port == port
+
+        async def body(system: System) -> None:
+            async with connected(server) as client:
+                assert b"hello" in await client.get("/")
+
+        assert (await run(shop, body)).outcome is Outcome.CLEAN
+        assert one.fileno() == -1
+
+
+async def test_requests_are_work_of_the_component() -> None:
+    """And its system is in their state."""
+    seen: list[Any] = []
+
+    class Looking(App):
+        async def home(self, request: Request) -> None:
+            system = request.scope["state"]["lifecycle"]
+            works = [(w.component, w.what) for w in system.status().in_flight if w.component]
+            seen.append((system, works, lifecycle.Lifetime.current().name))
+            await request.answer(b"")
+
+    shop, server = shop_of(Looking())
+
+    async def body(system: System) -> None:
+        async with connected(server) as client:
+            await client.get("/?token=secret")
+        assert seen == [(system, [("web", "GET /")], "web")]
+
+    assert (await run(shop, body)).outcome is Outcome.CLEAN
+
+
+async def test_what_the_lifespan_puts_into_the_state_is_there_for_requests() -> None:
+    """As under uvicorn itself."""
+    seen = []
+
+    class Stateful(App):
+        async def start_up(self, state: dict[str, Any]) -> None:
+            state["pool"] = "a pool"
+
+        async def home(self, request: Request) -> None:
+            seen.append(request.scope["state"]["pool"])
+            await request.answer(b"")
+
+    shop, server = shop_of(Stateful())
+
+    async def body(system: System) -> None:
+        async with connected(server) as client:
+            await client.get("/")
+
+    await run(shop, body)
+
+    assert ["a pool"] == seen
+
+
+async def test_it_touches_neither_signals_nor_logging() -> None:
+    """These belong to whoever runs the program."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    shop, _ = shop_of(App())
+    loggers = [logging.getLogger(name) for name in ("uvicorn", "uvicorn.error", "uvicorn.access")]
+    handlers = [[*logger.handlers] for logger in loggers]
+
+    async def body(system: System) -> None:
+        assert before == [signal.getsignal(number) for number in numbers]
+        assert handlers == [logger.handlers for logger in loggers]
+
+    await run(shop, body)
+
+    assert before == [signal.getsignal(number) for number in numbers]
+
+
+async def test_nothing_is_left() -> None:
+    """No task, and no socket."""
+    before = asyncio.all_tasks()
+    shop, server = shop_of(App())
+
+    async def body(system: System) -> None:
+        async with connected(server) as client:
+            await client.get("/")
+
+    await run(shop, body)
+
+    assert before == asyncio.all_tasks()
+    assert await is_refused(server)
+
+
+async def test_it_can_be_run_again() -> None:
+    """One declaration, many runs, as in tests."""
+    app = App()
+    shop, _ = shop_of(app)
+
+    await run(shop)
+    await run(shop)
+
+    assert ["up", "down", "up", "down"] == app.log
+
+
+async def test_it_can_be_used_without_a_system() -> None:
+    """It is a context manager; nothing counts its calls then."""
+    async with uvicorn.server(App(), port=0) as server, connected(server) as client:
+        assert b"hello" in await client.get("/")
+        with pytest.raises(RuntimeError, match="runs already"):
+            await server.__aenter__()
+
+
+# --- failures ------------------------------------------------------------------------------------
+
+
+async def test_a_port_that_is_taken() -> None:
+    """The cause says which, and the app was not started."""
+    app = App()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        shop = Registry("shop")
+        shop.add(uvicorn.server(app, port=port), name="web")
+
+        report = await run(shop)
+
+    assert report.outcome is Outcome.START_FAILED
+    [error] = report.errors
+    assert str(error) == (
+        "'web' did not start: "
+        f"OSError: [Errno 98] cannot listen on 127.0.0.1:{port}: Address already in use"
+    )
+    assert [] == app.log
+
+
+async def test_a_port_that_is_taken_in_the_last_moment() -> None:
+    """Two may be bound to a port, but only one can listen: the app is shut down again."""
+    app = App()
+    with socket.socket() as first, socket.socket() as second:
+        for one in (first, second):
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        first.bind(("127.0.0.1", 0))
+        second.bind(first.getsockname())
+        first.listen()
+        shop, _ = shop_of(app, sockets=[second])
+
+        report = await run(shop)
+
+    assert isinstance(report.errors[0], StartError)
+    assert isinstance(report.errors[0].__cause__, OSError)
+    assert ["up", "down"] == app.log
+
+
+async def test_a_host_that_is_not_here() -> None:
+    """An address of somebody else."""
+    shop, _ = shop_of(App(), host="192.0.2.1")
+
+    report = await run(shop)
+
+    assert "cannot listen on 192.0.2.1:0: Cannot assign requested address" in str(report.errors[0])
+
+
+class DatabaseGoneError(Exception):
+    """What an app raises."""
+
+
+async def test_a_lifespan_that_fails() -> None:
+    """Its own exception is the cause, although uvicorn would have called it unsupported."""
+
+    class Failing(App):
+        async def start_up(self, state: dict[str, Any]) -> None:
+            state["pool"] = None
+            raise DatabaseGoneError
+
+    shop, server = shop_of(Failing())
+
+    report = await run(shop)
+
+    assert report.outcome is Outcome.START_FAILED
+    assert isinstance(report.errors[0].__cause__, DatabaseGoneError)
+    assert await is_refused(server)
+
+
+async def test_a_lifespan_of_fastapi_that_fails() -> None:
+    """Likewise: no traceback as a text, but the exception."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        raise DatabaseGoneError
+        yield
+
+    shop, _ = shop_of(FastAPI(lifespan=lifespan))
+
+    report = await run(shop)
+
+    assert isinstance(report.errors[0].__cause__, DatabaseGoneError)
+
+
+async def test_a_lifespan_that_only_says_that_it_failed() -> None:
+    """Then its words are all there is."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": "no database"})
+
+    shop, _ = shop_of(app)
+
+    report = await run(shop)
+
+    assert "lifespan.startup.failed: no database" in str(report.errors[0])
+
+
+async def test_a_lifespan_that_wants_to_exit() -> None:
+    """Its code becomes that of the program; it does not tear down the event loop."""
+
+    class Exiting(App):
+        async def start_up(self, state: dict[str, Any]) -> None:
+            state["pool"] = None
+            raise SystemExit(7)
+
+    shop, _ = shop_of(Exiting())
+    settings = Settings()
+
+    with pytest.raises(lifecycle.errors.ClosedError) as caught:
+        async with lifecycle.running(shop, settings):
+            pass
+
+    assert "SystemExit(7)" in str(caught.value)
+
+
+async def test_a_lifespan_that_never_starts() -> None:
+    """It is cancelled at the deadline of the start, and unwinds."""
+
+    class Hanging(App):
+        async def start_up(self, state: dict[str, Any]) -> None:
+            state["pool"] = None
+            try:
+                await anyio.sleep_forever()
+            finally:
+                self.say("unwound")
+
+    app = Hanging()
+    shop, server = shop_of(app)
+    before = asyncio.all_tasks()
+
+    report = await run(shop, settings=Settings(limits={"web": Limits(start=0.05)}))
+
+    assert isinstance(report.errors[0], StartTimeoutError)
+    assert ["unwound"] == app.log
+    assert before == asyncio.all_tasks()
+    assert await is_refused(server)
+
+
+@pytest.mark.parametrize("mode", ["auto", "off"])
+async def test_apps_without_a_lifespan_are_served(mode: str) -> None:
+    """Whether they refuse it, or do not even look what they are asked."""
+
+    async def strict(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["type"] == "http"
+        await Request(scope, send).answer(b"strict")
+
+    async def careless(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await Request(scope, send).answer(b"careless")
+
+    async def silent(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await Request(scope, send).answer(b"silent")
+
+    for app in (strict, careless, silent):
+        shop, server = shop_of(app, lifespan=mode)
+
+        async def body(
+            system: System, server: uvicorn.Server = server, name: str = app.__name__
+        ) -> None:
+            async with connected(server) as client:
+                assert name.encode() in await client.get("/")
+
+        assert (await run(shop, body)).outcome is Outcome.CLEAN
+
+
+async def test_a_lifespan_can_be_asked_for() -> None:
+    """Then an app without one does not start."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["type"] == "http"
+
+    shop, _ = shop_of(app, lifespan="on")
+
+    report = await run(shop)
+
+    assert "the app has no lifespan, and `lifespan='on'` asks for one" in str(report.errors[0])
+
+
+async def test_what_uvicorn_cannot_load(tmp_path: Any) -> None:
+    """Its configuration is looked at before anything else is done."""
+    app = App()
+    shop, _ = shop_of(app, ssl_certfile=str(tmp_path / "missing.pem"))
+
+    report = await run(shop)
+
+    assert isinstance(report.errors[0].__cause__, FileNotFoundError)
+    assert [] == app.log

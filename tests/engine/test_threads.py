@@ -1,0 +1,595 @@
+"""Sync code: one thread and one context for each component, from start to stop."""
+
+from __future__ import annotations
+
+import contextvars
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import anyio
+import anyio.from_thread
+import anyio.to_thread
+import pytest
+
+from lifecycle import Lifetime, Registry, System, requires
+from lifecycle.errors import StartError, StopError
+from tests.engine.kit import Life, Noted
+
+variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
+
+
+def here() -> int:
+    return threading.get_ident()
+
+
+# --- K4 ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("K4")
+@pytest.mark.uvloop
+def test_a_sync_component_has_one_thread_of_its_own(life: Life) -> None:
+    """The same from start to stop, never the loop's, never another component's."""
+    shop = Registry("shop")
+    threads: dict[str, set[int]] = {"one": set(), "two": set(), "object": set()}
+
+    def declare(name: str) -> None:
+        @shop.component(name=name)
+        def component() -> Iterator[str]:
+            threads[name].add(here())
+            yield name
+            threads[name].add(here())
+
+        component.drain(lambda _: threads[name].add(here()))
+
+    class Thing:
+        def start(self) -> None:
+            threads["object"].add(here())
+
+        drain = stop = start
+
+    declare("one")
+    declare("two")
+    shop.add(Thing(), name="object")
+    assert life.live(shop).error is None
+    assert [1, 1, 1] == [len(idents) for idents in threads.values()]
+    assert 4 == len({here(), *(ident for idents in threads.values() for ident in idents)})
+
+
+@pytest.mark.rule("K4")
+@pytest.mark.uvloop
+def test_a_connection_that_belongs_to_its_thread(life: Life) -> None:
+    """sqlite3 refuses to be used in, or closed from, another thread than it was opened in."""
+    shop = Registry("shop")
+
+    @shop.component
+    def database() -> Iterator[sqlite3.Connection]:
+        connection = sqlite3.connect(":memory:")
+        connection.execute("create table orders (id)")
+        yield connection
+        life.note(str(connection.execute("select count(*) from orders").fetchone()))
+        connection.close()
+
+    @database.drain
+    def _(connection: sqlite3.Connection) -> None:
+        connection.execute("insert into orders values (1)")
+
+    assert life.live(shop).error is None
+    assert ["(1,)"] == life.words
+
+
+@pytest.mark.rule("K4")
+@pytest.mark.uvloop
+def test_thread_false_is_the_loop(life: Life) -> None:
+    """`thread=False`: sync code that must run there, and is quick."""
+    shop = Registry("shop")
+    idents: list[int] = []
+
+    @shop.component(thread=False)
+    def client() -> Iterator[str]:
+        anyio.get_current_task()
+        idents.append(here())
+        yield "client"
+        idents.append(here())
+
+    @client.drain
+    def _(value: str) -> None:
+        idents.append(here())
+
+    @shop.component(thread=False)
+    def number() -> int:
+        idents.append(here())
+        return 1
+
+    assert life.live(shop).error is None
+    assert [here()] * 4 == idents
+
+
+@pytest.mark.rule("K4")
+def test_forty_stuck_threads(life: Life) -> None:
+    """They keep no other component from starting, and none from stopping."""
+    shop, stuck = Registry("shop"), life.stuck()
+
+    def hang() -> Iterator[int]:
+        yield 1
+        stuck.block()
+
+    forty = [shop.component(hang, name=f"stuck {n}", stop_timeout=2) for n in range(40)]
+
+    @shop.component
+    def last() -> Iterator[int]:
+        yield 1
+        life.note("last stops")
+
+    @shop.component(requires=[last, *forty])
+    def first() -> Iterator[int]:
+        yield 1
+        life.note("first stops")
+
+    async def body(system: System) -> None:
+        async def release() -> None:
+            await anyio.sleep(10)
+            stuck.release()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(release)
+            system.shut_down()
+            report = await system.closed()
+            life.note("closed")
+            assert 40 == len(report.abandoned)
+            assert {"stop"} == {abandoned.hook for abandoned in report.abandoned}
+            assert "in block" in report.abandoned[0].stack
+
+    lived = life.live(shop, body)
+    assert ["0 first stops", "0 last stops", "2.5 closed"] == life.log
+    assert lived.report is not None
+    assert {StopError} == {type(error) for error in lived.report.errors}
+    assert 40 == len(lived.report.errors)
+
+
+@pytest.mark.rule("K4")
+def test_a_stuck_drain_in_a_thread(life: Life) -> None:
+    """Its stop needs the same thread, and cannot be called before that is free."""
+    shop, stuck = Registry("shop"), life.stuck()
+
+    class Thing:
+        def start(self) -> None: ...
+
+        def drain(self) -> None:
+            stuck.block()
+            life.note("drain ends")
+
+        def stop(self) -> None:
+            life.note("stop")
+
+    shop.add(Thing(), name="thing", drain_timeout=2, stop_timeout=9)
+
+    async def body(system: System) -> None:
+        async def release() -> None:
+            await anyio.sleep(5)
+            stuck.release()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(release)
+            system.shut_down()
+            await system.closed()
+            life.note("closed")
+
+    lived = life.live(shop, body)
+    assert ["5 drain ends", "5 stop", "5 closed"] == life.log
+    assert lived.report is not None
+    assert ["drain"] == [abandoned.hook for abandoned in lived.report.abandoned]
+
+
+@pytest.mark.rule("K4")
+@pytest.mark.uvloop
+def test_more_sync_components_than_the_default_limiter_has_threads(life: Life) -> None:
+    """Forty-one that start at the same moment, each waiting for all the others."""
+    shop = Registry("shop")
+    barrier = threading.Barrier(41, timeout=20)
+    for number in range(41):
+        shop.component(barrier.wait, name=str(number))
+    assert life.live(shop).error is None
+
+
+@pytest.mark.rule("K4")
+@pytest.mark.uvloop
+def test_a_thread_ends_with_its_component(life: Life) -> None:
+    """A value needs none any more; what has a stop keeps it until then."""
+    shop = Registry("shop")
+
+    @shop.component
+    def value() -> int:
+        return 1
+
+    @shop.component
+    def generator() -> Iterator[int]:
+        yield 1
+
+    def names() -> set[str]:
+        return {t.name for t in threading.enumerate() if t.name.startswith("lifecycle ")}
+
+    async def body(system: System) -> None:
+        # The thread of `value` was told to end; that it did, `_join_threads` sees in the end.
+        assert "lifecycle generator" in names()
+
+    assert life.live(shop, body).error is None
+
+
+@pytest.mark.rule("K4")
+@pytest.mark.uvloop
+@pytest.mark.parametrize("error", [ValueError, SystemExit, KeyboardInterrupt, StopIteration])
+def test_what_a_thread_raises_arrives_on_the_loop(life: Life, error: type[BaseException]) -> None:
+    """Whatever it is: nothing is lost in the thread, and nobody waits for ever."""
+    shop = Registry("shop")
+
+    @shop.component
+    def thing() -> int:
+        raise error
+
+    lived = life.live(shop)
+    assert lived.error is not None
+    if error is ValueError:
+        assert isinstance(lived.error, StartError)
+        assert isinstance(lived.error.__cause__, ValueError)
+
+
+@pytest.mark.rule("K4")
+@pytest.mark.uvloop
+def test_a_sync_function_that_returns_an_awaitable(life: Life) -> None:
+    """It is called in the thread, and what it returns is awaited on the loop."""
+    shop = Registry("shop")
+    idents: list[int] = []
+
+    async def later() -> str:
+        idents.append(here())
+        return "later"
+
+    @shop.component
+    def thing() -> Any:
+        idents.append(here())
+        return later()
+
+    async def body(system: System) -> Any:
+        return system[thing]
+
+    assert "later" == life.live(shop, body).result
+    assert here() == idents[1]
+    assert here() != idents[0]
+
+
+@pytest.mark.rule("K4")
+@pytest.mark.uvloop
+def test_a_thread_thinks_that_no_event_loop_runs(life: Life) -> None:
+    """Sync code may run an event loop of its own."""
+    shop = Registry("shop")
+
+    async def inner() -> int:
+        await anyio.sleep(0)
+        return 3
+
+    @shop.component
+    def thing() -> int:
+        return anyio.run(inner)
+
+    async def body(system: System) -> Any:
+        return system[thing]
+
+    lived = life.live(shop, body)
+    assert lived.error is None
+    assert lived.result == 3
+
+
+# --- K3 ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("K3")
+@pytest.mark.uvloop
+@pytest.mark.parametrize("kind", ["async", "sync", "object", "mixed", "manager"])
+def test_what_a_start_sets_is_seen_by_drain_and_stop(life: Life, kind: str) -> None:
+    """Context variables live as long as the component, in its thread and on the loop alike."""
+    shop = Registry("shop")
+    seen: list[str] = []
+
+    def see() -> None:
+        seen.append(variable.get())
+
+    if kind == "async":
+
+        @shop.component(name="thing")
+        async def athing() -> AsyncIterator[int]:
+            variable.set("start")
+            yield 1
+            see()
+
+        thing: Any = athing
+    elif kind == "sync":
+
+        @shop.component(name="thing")
+        def sthing() -> Iterator[int]:
+            variable.set("start")
+            yield 1
+            see()
+
+        thing = sthing
+    elif kind == "object":
+
+        class Thing:
+            async def start(self) -> None:
+                variable.set("start")
+
+            async def stop(self) -> None:
+                see()
+
+        thing = shop.add(Thing(), name="thing")
+    elif kind == "mixed":
+
+        class Mixed:
+            def start(self) -> None:
+                variable.set("start")
+
+            async def stop(self) -> None:
+                see()
+
+        thing = shop.add(Mixed(), name="thing")
+    else:
+
+        class Manager:
+            async def __aenter__(self) -> int:
+                variable.set("start")
+                return 1
+
+            async def __aexit__(self, *args: object) -> None:
+                see()
+
+        thing = shop.add(Manager(), name="thing")
+
+    @thing.drain
+    def _(value: object) -> None:  # in the thread
+        see()
+        variable.set("drain")
+
+    assert life.live(shop).error is None
+    assert ["start", "drain"] == seen
+    assert "unset" == variable.get()
+
+
+@pytest.mark.rule("K3")
+@pytest.mark.uvloop
+@pytest.mark.parametrize("sync", [True, False])
+def test_dependents_do_not_see_it(life: Life, *, sync: bool) -> None:
+    """What a component sets is no business of others, nor of the body."""
+    shop = Registry("shop")
+    seen: list[str] = []
+
+    @shop.component
+    async def a() -> AsyncIterator[int]:
+        variable.set("a")
+        yield 1
+        seen.append(f"a: {variable.get()}")
+
+    @shop.service
+    async def service(life: Lifetime, a: int = requires(a)) -> None:
+        seen.append(f"service: {variable.get()}")
+        variable.set("service")
+        life.started()
+        await life.wait_draining()
+
+    if sync:
+
+        @shop.component(requires=service)
+        def b() -> Iterator[int]:
+            seen.append(f"b: {variable.get()}")
+            variable.set("b")
+            yield 1
+            seen.append(f"b: {variable.get()}")
+    else:
+
+        @shop.component(requires=service)
+        async def b_async() -> AsyncIterator[int]:
+            seen.append(f"b: {variable.get()}")
+            variable.set("b")
+            yield 1
+            seen.append(f"b: {variable.get()}")
+
+    async def body(system: System) -> None:
+        seen.append(f"body: {variable.get()}")
+
+    assert life.live(shop, body).error is None
+    assert ["service: unset", "b: unset", "body: unset", "b: b", "a: a"] == seen
+
+
+@pytest.mark.rule("K3")
+@pytest.mark.uvloop
+def test_the_callers_variables_are_seen(life: Life) -> None:
+    """A component's context is a copy of the one in which `running` was entered."""
+    shop = Registry("shop")
+    seen: list[str] = []
+
+    @shop.component
+    async def a() -> None:
+        seen.append(variable.get())
+
+    @shop.component
+    def b() -> None:
+        seen.append(variable.get())
+
+    async def main() -> None:
+        from lifecycle import running  # noqa: PLC0415
+
+        variable.set("caller")
+        async with running(shop):
+            pass
+
+    life.run(main)
+    assert ["caller", "caller"] == seen
+
+
+@pytest.mark.rule("K3")
+@pytest.mark.uvloop
+def test_a_variable_that_is_reset(life: Life) -> None:
+    """A token of the start is good in the stop."""
+    shop = Registry("shop")
+
+    @shop.component
+    async def a() -> AsyncIterator[None]:
+        token = variable.set("a")
+        yield
+        variable.reset(token)
+        life.note(variable.get())
+
+    @shop.component
+    def b() -> Iterator[None]:
+        token = variable.set("b")
+        yield
+        variable.reset(token)
+        life.note(variable.get())
+
+    assert life.live(shop).error is None
+    assert ["unset", "unset"] == life.words
+
+
+# --- from threads --------------------------------------------------------------------------------
+
+
+@pytest.mark.uvloop
+def test_asking_from_a_thread(life: Life) -> None:
+    """What is not async may be called from any thread."""
+    shop = Registry("shop")
+    web = shop.add(Noted(life, "web"), name="web")
+    lifetimes: list[Lifetime[Any]] = []
+
+    @shop.component
+    async def thing(life: Lifetime) -> AsyncIterator[int]:
+        lifetimes.append(life)
+        yield 7
+
+    def ask(system: System) -> None:
+        assert system[thing] == 7
+        assert system.get(web) is not None
+        assert system.status().ready
+        assert not system.draining
+        (lifetime,) = lifetimes
+        assert not lifetime.draining
+        assert float("inf") == lifetime.time_left
+        with system.hold("order 1"), lifetime.hold("order 2"):
+            held = [(work.what, work.component) for work in system.status().in_flight]
+            assert [("order 1", None), ("order 2", "thing")] == held[-2:]
+        lifetime.unavailable("broker")
+        assert not system.status().ready
+        lifetime.available()
+        assert system.status().ready
+        lifetime.extend(5)
+        system.shut_down("from a thread", exit_code=3)
+        assert not system.status().ready
+        assert "from a thread" == lifetime.shutdown_reason
+
+    async def body(system: System) -> None:
+        await life.in_thread(lambda: ask(system))
+        await system.closed()
+
+    lived = life.live(shop, body)
+    assert lived.error is None
+    assert lived.report is not None
+    assert ("from a thread", 3) == (lived.report.reason, lived.report.exit_code)
+
+
+@pytest.mark.uvloop
+def test_starting_from_a_thread(life: Life) -> None:
+    """A service may say from a thread that it has started; a second time is an error there."""
+    shop = Registry("shop")
+
+    @shop.service
+    async def server(life_: Lifetime[str]) -> None:
+        def serve() -> None:
+            life_.started("server")
+            with pytest.raises(RuntimeError, match="called once"):
+                life_.started("again")
+
+        await life.in_thread(serve)
+        await life_.wait_draining()
+
+    async def body(system: System) -> str:
+        return system[server]
+
+    lived = life.live(shop, body)
+    assert lived.error is None
+    assert "server" == lived.result
+
+
+@pytest.mark.rule("D11")
+@pytest.mark.uvloop
+def test_asking_from_a_thread_after_the_end(life: Life) -> None:
+    """It is no error, and nobody is left waiting."""
+    shop = Registry("shop")
+
+    async def body(system: System) -> None: ...
+
+    lived = life.live(shop, body)
+    system = lived.system
+    assert system is not None
+
+    def ask() -> None:
+        from lifecycle.errors import ClosedError  # noqa: PLC0415
+
+        system.shut_down("too late", exit_code=3)
+        with pytest.raises(ClosedError), system.hold("order 1"):
+            pass
+        assert "closed" == system.status().phase
+        assert system.draining
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert system.report is not None
+    assert ("the body has ended", 0) == (system.report.reason, system.report.exit_code)
+
+
+def test_a_hold_in_a_thread_is_waited_for(life: Life) -> None:
+    """Its work is in flight like any other."""
+    shop = Registry("shop")
+    shop.add(Noted(life, "web"), name="web")
+    stuck = threading.Event()
+    held = threading.Event()
+
+    async def body(system: System) -> None:
+        def work() -> None:
+            with system.hold("order 1"):
+                held.set()
+                stuck.wait(20)
+                life.note("work ends")
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(life.in_thread, work)
+            await life.in_thread(lambda: held.wait(20))
+            system.shut_down()
+            await system.wait_draining()
+            await anyio.wait_all_tasks_blocked()
+            life.note("released")
+            stuck.set()
+
+    lived = life.live(shop, body)
+    assert lived.error is None
+    assert ["web.start", "web.drain", "released", "work ends", "web.stop"] == life.words
+
+
+@pytest.mark.rule("K4")
+@pytest.mark.uvloop
+def test_calling_back_from_a_components_thread(life: Life) -> None:
+    """A sync hook may ask the system as well, by `Lifetime.current()`."""
+    shop = Registry("shop")
+
+    @shop.component
+    def legacy() -> Iterator[int]:
+        with Lifetime.current().hold("warm up"):
+            assert Lifetime.current().time_left < 61
+        yield 1
+
+    @legacy.drain
+    def _(value: int) -> None:
+        assert Lifetime.current().draining
+        Lifetime.current().system.shut_down("again")
+
+    assert life.live(shop).error is None
