@@ -62,7 +62,10 @@ def leaf(error: BaseException) -> BaseException:
 
 def one_line(error: BaseException) -> str:
     """Write an exception as ``Type: message``, as the last line of its traceback would be."""
-    text = str(error)
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001  the user's own, and it must not hide what went wrong
+        text = "(its text cannot be had)"
     name = type(error).__name__
     return f"{name}: {text}" if text else name
 

@@ -207,6 +207,7 @@ class Driver:
         self.drain = [IDLE] * size
         self.stop = [IDLE] * size
         self.drains_in_stop = [False] * size
+        self.hook_goes_on = [False] * size
         self.crashed = [False] * size
         self.timed_out = [False] * size
         self.cut_hook = [False] * size
@@ -220,7 +221,7 @@ class Driver:
         self.closing = False
         self.settled = False
         self.body = NONE
-        self.body_is_held = False
+        self.body_in_flight = False
         self.body_was_cut = False
         self.body_was_cancelled = False
         self.gave_body_up = False
@@ -297,6 +298,8 @@ class Driver:
         elif start == READY and self.stop[who] != STOPPED:
             if self.drain[who] == HOOK:
                 yield "drained", who, 0, True
+            if self.hook_goes_on[who]:
+                yield "drained_late", who, 0, False
             if (
                 self.drain[who] in (HOOK, ENDED)
                 and not self.timed_out[who]
@@ -309,13 +312,14 @@ class Driver:
                 yield "crashed", who, 1, False
 
     def _actions_of_body(self) -> Iterator[tuple[str, int | None, int, bool]]:
-        if self.body == NONE and self.ran and self.machine.accepts_work:
-            yield "body_began", None, 1, False
+        if self.body == NONE and not self.ran:
+            yield "body_will_not_begin", None, 1, False
         elif self.body == RUNS:
             yield "body_ended", None, 0, True
-            yield "body_waits", None, 0, False
-            if self.body_was_cut and self.body_is_held:
-                yield "body_written_off", None, 0, False
+            if self.body_in_flight:
+                yield "body_waits", None, 0, False
+            if self.body_was_cut and self.body_in_flight:
+                yield "body_written_off", None, 0, True
             if self.body_was_cancelled and not self.gave_body_up:
                 yield "body_given_up", None, 0, True
         elif self.body == WAITS:
@@ -371,11 +375,15 @@ class Driver:
         self.crashed[who] = True
         if self.drain[who] == HOOK:
             self.drain[who] = ENDED
+            self.hook_goes_on[who] = True
         if not self.graph.optional[who]:
             self.asked = True
-            if self.phase in (Phase.RUNNING, Phase.DELAYING) and self.body in (RUNS, WAITS):
-                self.awaits_body = not self.gave_body_up
-        self._obey(self.machine.crashed(who))
+            if self.phase in (Phase.RUNNING, Phase.DELAYING) and self._body_is_there():
+                self.awaits_body = True
+        said = self.machine.crashed(who)
+        cancels = self._body_is_there() and not self.graph.optional[who]
+        check(cancels is (c.CancelBody() in said), "the body is to be cancelled by a crash")
+        self._obey(said)
 
     def _held(self, who: int) -> None:
         self.holds[who] += 1
@@ -388,6 +396,11 @@ class Driver:
 
     def _drained(self, who: int) -> None:
         self.drain[who] = ENDED
+        self._obey(self.machine.drained(who))
+
+    def _drained_late(self, who: int) -> None:
+        # The hook of what has crashed meanwhile: it is waited for no longer.
+        self.hook_goes_on[who] = False
         self._obey(self.machine.drained(who))
 
     def _drain_timed_out(self, who: int) -> None:
@@ -423,23 +436,26 @@ class Driver:
         self._obey(self.machine.closed())
         check(self.phase is Phase.CLOSED, "closed, and still not")
 
-    def _body_began(self) -> None:
+    def _body_begins(self) -> None:
         self.body = RUNS
-        self.body_is_held = True
-        self.machine.held(None)
+        self.body_in_flight = True
         self._obey(self.machine.body_began())
+
+    def _body_will_not_begin(self) -> None:
+        self.body = OVER
+        self._obey(self.machine.body_ended())
+        self._shut_down()
 
     def _body_ended(self) -> None:
         self.body = OVER
-        self._body_written_off()
+        self.body_in_flight = False
         self.awaits_body = False
         self._obey(self.machine.body_ended())
         self._shut_down()
 
     def _body_written_off(self) -> None:
-        if self.body_is_held:
-            self.body_is_held = False
-            self._obey(self.machine.released(None))
+        self.body_in_flight = False
+        self._obey(self.machine.body_waits())
 
     def _body_waits(self) -> None:
         self.body = WAITS
@@ -448,13 +464,13 @@ class Driver:
     def _body_goes_on(self) -> None:
         self.body = RUNS
         if self.machine.accepts_work:
-            self.body_is_held = True
-            self.machine.held(None)
+            self.body_in_flight = True
+            self._obey(self.machine.body_goes_on())
 
     def _body_given_up(self) -> None:
         self.gave_body_up = True
         self.awaits_body = False
-        self._obey(self.machine.body_ended())
+        self._obey(self.machine.body_given_up())
 
     # --- what comes out ------------------------------------------------------------------------
 
@@ -465,6 +481,8 @@ class Driver:
         for command in commands:
             if isinstance(command, c.CancelBody):
                 self._cancel_body()
+            elif command == c.Enter(Phase.RUNNING) and self.body == NONE:
+                self._body_begins()
 
     def _on_Start(self, command: c.Start) -> None:  # noqa: N802  the name of the command
         who = command.component
@@ -536,13 +554,19 @@ class Driver:
         who = command.component
         if who is None:
             check(self.over, f"{command} while there is time")
-            check(any(self.holds) or self._body_is_there(), f"{command} of nothing")
+            check(any(self.holds), f"{command} of nothing")
             self.cut_holds = self.holds.copy()
-            self.body_was_cut = self.body_was_cut or self.body_is_held
         else:
             check(self.timed_out[who], f"{command} while there is time")
             check(self.holds[who], f"{command} of nothing")
             self.cut_holds[who] = self.holds[who]
+
+    def _on_CutBody(self, command: c.CutBody) -> None:  # noqa: N802
+        check(self.over, f"{command} while there is time")
+        check(self.body_in_flight, f"{command}, and it is not in flight")
+        check(not any(self.holds), f"{command} before the work was cut")
+        check(not self.body_was_cut, f"{command} twice")
+        self.body_was_cut = True
 
     def _on_CutDrain(self, command: c.CutDrain) -> None:  # noqa: N802
         who = command.component
@@ -586,7 +610,7 @@ class Driver:
 
     def _may_close(self, command: Command | str) -> None:
         check(HOOK not in self.drain, f"{command} while something drains")
-        check(not any(self.holds) and not self.body_is_held, f"{command} with work in flight")
+        check(not any(self.holds) and not self.body_in_flight, f"{command} with work in flight")
         check(not self.awaits_body, f"{command} before the body has ended")
         check(self.over or self._all_drained(), f"{command} before all have drained")
         self.closing = True
@@ -671,12 +695,13 @@ class Driver:
                 check(not lost, f"{who} could be skipped")
 
     def _look_at_drains(self) -> None:
-        work = any(self.holds) or self.body_is_held
+        work = any(self.holds) or self.body_in_flight
         if self.over:
             check(self.holds == self.cut_holds, "time is over, and work was not cut")
-            check(self.body_was_cut or not self.body_is_held, "the body was not cut")
+            cut = self.body_was_cut or not self.body_in_flight or any(self.holds)
+            check(cut, "the body was not cut")
             check(work or HOOK in self.drain, "time is over, nothing runs, and it does not close")
-            if not work:
+            if not any(self.holds):
                 for who, drain in enumerate(self.drain):
                     check(drain != HOOK or self.cut_hook[who], f"hook of {who} was not cut")
             return

@@ -192,11 +192,9 @@ def test_an_optional_component_crashes_before_what_requires_it_has_begun() -> No
 def test_a_crash() -> None:
     """The body is cancelled, and the drain begins when it has ended; what crashed has no drain."""
     machine = running(node(A), node(B, A))
-    machine.held(None)
     machine.body_began()
 
     assert told(machine.crashed(B)) == "CancelBody() Enter(draining)"
-    assert told(machine.released(None)) == ""
     assert told(machine.body_ended()) == "HasDrained(b) Drain(a)"
     assert told(machine.drained(A)) == "HasDrained(a) Enter(closing) Stop(b, False)"
     assert State.FAILED is machine.states[B]
@@ -214,15 +212,41 @@ def test_the_crash_of_what_is_optional() -> None:
 
 @pytest.mark.rule("R1", "R4")
 def test_a_body_that_does_not_end_after_a_crash() -> None:
-    """It is given up, and the drain begins; as work in flight it still has the drain's time."""
+    """It is given up, and the drain begins; it has the drain's time as well."""
     machine = running(node(A))
-    machine.held(None)
     machine.body_began()
     machine.crashed(A)
 
-    assert told(machine.body_ended()) == "HasDrained(a)"
+    assert told(machine.body_given_up()) == "HasDrained(a)"
+    assert told(machine.drain_over()) == "CutBody()"
+    assert told(machine.body_waits()) == "Enter(closing) Stop(a, False)"
+
+
+@pytest.mark.rule("R4")
+def test_the_body_is_cut_after_its_work() -> None:
+    """So that it can handle what became of that."""
+    machine = running(node(A))
+    machine.body_began()
+    machine.held(None)
+    machine.shut_down(delay=False)
+    machine.drained(A)
+
     assert told(machine.drain_over()) == "CutWork(None)"
-    assert told(machine.released(None)) == "Enter(closing) Stop(a, False)"
+    assert told(machine.released(None)) == "CutBody()"
+    assert told(machine.body_ended()) == "Enter(closing) Stop(a, False)"
+
+
+@pytest.mark.rule("R4")
+def test_a_body_that_waits_for_the_end() -> None:
+    """It holds nothing up, until it waits no longer."""
+    machine = running(node(A))
+    machine.body_began()
+    assert told(machine.body_waits()) == ""
+    assert told(machine.body_goes_on()) == ""
+    machine.shut_down(delay=False)
+
+    assert told(machine.drained(A)) == "HasDrained(a)"
+    assert told(machine.body_waits()) == "Enter(closing) Stop(a, False)"
 
 
 def test_a_forced_end() -> None:

@@ -213,6 +213,11 @@ def running_source(
 def running_program(
     test: str, name: str, *args: str, env: Mapping[str, str] | None = None
 ) -> contextlib.AbstractContextManager[Process]:
-    """Run ``programs/<name>.py`` beside a test module, whose ``__file__`` is given."""
+    """Run ``programs/<name>.py`` beside a test module, whose ``__file__`` is given.
+
+    Such a program can import from ``tests``.
+    """
     program = Path(test).parent / "programs" / f"{name}.py"
-    return running(sys.executable, program, *args, env=env)
+    root = Path(__file__).parents[2]
+    path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
+    return running(sys.executable, program, *args, env={"PYTHONPATH": path, **(env or {})})

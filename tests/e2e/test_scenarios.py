@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 from typing import TYPE_CHECKING
 
@@ -114,10 +115,11 @@ def test_a_stop_hook_hangs(backend: str) -> None:
     assert process.said[:2] == ["ready", "web closed"]
     assert {*process.said[2:4]} == {"cache closes", "metrics closed"}
     assert process.said[4:] == ["database closed"]
-    assert account(process) == [
-        f"{NOT_FINISHED} Exit code 75.",
-        "  the stop hook of 'cache' had not ended after 1 s and was cancelled",
-    ]
+    outcome, error = account(process)
+    assert outcome == f"{NOT_FINISHED} Exit code 75."
+    assert re.fullmatch(
+        r"  the stop hook of 'cache' had not ended after \S+ s and was cancelled", error
+    )
 
 
 @pytest.mark.parametrize(
@@ -138,7 +140,8 @@ def test_a_hook_does_not_end(backend: str, mode: str, hook: str, line: str) -> N
 
         assert process.wait(LONGER_THAN_THE_GRACE) == 75
     assert process.said == ["ready", "stuck", "database closed"]
-    assert any(f"{hook} had not ended after 0.5 s" in line for line in account(process))
+    what = r"had not ended after \S+ s and was cancelled; it ignored that and was abandoned"
+    assert re.search(f"{hook} {what}", "\n".join(account(process)))
     left_behind = process.output.rpartition(f"{hook[0].upper()}{hook[1:]} was left behind at:")[2]
     assert "stuck.py" in left_behind
     assert line in left_behind

@@ -18,6 +18,7 @@ from tests.e2e.kit import GENEROUS, Process, running, running_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 MAIN = Path(__file__).parents[2] / "examples" / "shop" / "main.py"
 
@@ -78,6 +79,7 @@ class Shop:
 def shop(tmp_path: Path, backend: str = "asyncio", **env: str) -> Iterator[Shop]:
     """Run it, at a port that is free."""
     env = {"SHOP_PORT": "0", "SHOP_DATA": str(tmp_path), **env}
+    program: AbstractContextManager[Process]
     if backend == "asyncio":
         program = running(sys.executable, MAIN, env=env)
     else:

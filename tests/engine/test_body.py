@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 import anyio
 import pytest
@@ -9,12 +9,17 @@ from lifecycle import Outcome, Registry, Settings, System, requires, running
 from lifecycle.errors import CrashedError, DrainTimeoutError, StopError
 from tests.engine.kit import Life, Noted
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
 
 class OopsError(Exception):
     pass
 
 
 def crash_after(shop: Registry, seconds: float) -> None:
+    """Declare a service that crashes."""
+
     async def crashing() -> None:
         await anyio.sleep(seconds)
         message = "crash"

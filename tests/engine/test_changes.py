@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,10 +11,14 @@ from lifecycle import Lifetime, Registry, System, requires, wants
 from lifecycle.errors import UnknownComponentError
 from tests.engine.kit import Life, Noted
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
 pytestmark = pytest.mark.uvloop
 
 
 def make(life: Life) -> tuple[Registry, Any, Any]:
+    """Declare a shop; gives it, its database and its web server."""
     shop = Registry("shop")
     config = shop.add(Noted(life, "config"), name="config")
 

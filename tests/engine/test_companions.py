@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -21,8 +20,12 @@ from lifecycle.errors import (
 )
 from tests.engine.kit import Life, Lived, Noted
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
 
 def outcome(lived: Lived) -> tuple[Outcome, int]:
+    """Outcome and exit code."""
     assert lived.report is not None
     return lived.report.outcome, lived.report.exit_code
 
@@ -143,7 +146,7 @@ def test_a_companion_that_crashes_changes_neither_outcome_nor_code(life: Life) -
             await anyio.sleep(1)
             raise OSError
 
-        async def __aexit__(self, *args: Any) -> bool | None:
+        async def __aexit__(self, *args: Any) -> bool | None:  # noqa: PYI036  it hands them on
             return await self.group.__aexit__(*args)
 
     async def body(system: System) -> None:
@@ -356,14 +359,15 @@ def test_events_come_in_pairs(life: Life) -> None:
 
     lived = life.live(shop, companions=[companion(life, "a")], observers=[told.append])
     assert lived.error is None
-    for begin, end in [
+    pairs: list[tuple[type[Any], type[Any]]] = [
         (events.CompanionStarting, events.CompanionStarted),
         (events.CheckStarting, events.CheckEnded),
         (events.ComponentStarting, events.ComponentStarted),
         (events.ComponentDraining, events.ComponentDrained),
         (events.ComponentStopping, events.ComponentStopped),
         (events.CompanionStopping, events.CompanionStopped),
-    ]:
+    ]
+    for begin, end in pairs:
         (first,) = [event for event in told if type(event) is begin]
         (second,) = [event for event in told if type(event) is end]
         assert told.index(first) < told.index(second)
@@ -409,7 +413,9 @@ def test_events_are_logged(life: Life, caplog: pytest.LogCaptureFixture) -> None
     shop.add(Noted(life, "web"), name="web")
     with caplog.at_level(logging.INFO, "lifecycle"):
         life.live(shop)
-    lines = [(record.message.split(" (")[0], vars(record).get("event")) for record in caplog.records]
+    lines = [
+        (record.message.split(" (")[0], vars(record).get("event")) for record in caplog.records
+    ]
     assert [
         ("starting", "PhaseChanged"),
         ("web starts", "ComponentStarting"),

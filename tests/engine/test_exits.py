@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -10,13 +9,18 @@ from lifecycle import Lifetime, Outcome, Registry, Settings, System
 from lifecycle.errors import ClosedError, PreflightError
 from tests.engine.kit import Life, Lived, Noted
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
 
 def outcome(lived: Lived) -> tuple[Outcome, int]:
+    """Outcome and exit code."""
     assert lived.report is not None
     return lived.report.outcome, lived.report.exit_code
 
 
 async def wait(system: System) -> None:
+    """Be the body of a program that has nothing else to do."""
     await system.closed()
 
 
@@ -34,54 +38,66 @@ class Spy:
 SPIED: list[System] = []
 
 
+class Leaving:
+    """An object of which one hook ends the program."""
+
+    def __init__(self, hook: str, error: BaseException, *, sync: bool) -> None:
+        def leave() -> None:
+            raise error
+
+        async def leave_async() -> None:
+            raise error
+
+        setattr(self, hook, leave if sync else leave_async)
+
+    def start(self) -> None:
+        """Start, unless that is the hook that ends the program."""
+
+
 @pytest.mark.rule("R5")
+@pytest.mark.uvloop
 @pytest.mark.parametrize("sync", [False, True])
 @pytest.mark.parametrize("hook", ["start", "drain", "stop"])
-def test_system_exit_in_a_hook_is_a_request_with_a_code(
-    life: Life, hook: str, *, sync: bool
-) -> None:
+def test_system_exit_in_a_hook(life: Life, hook: str, *, sync: bool) -> None:
     """It is caught there, everything is stopped in order, and its code is the exit code."""
     shop = Registry("shop")
     database = shop.add(Noted(life, "database"), name="database")
-
-    if sync:
-
-        @shop.component(name="leaving", requires=database)
-        def leaving_sync() -> Iterator[None]:
-            if hook == "start":
-                raise SystemExit(4)
-            yield
-            if hook == "stop":
-                raise SystemExit(4)
-
-        leaving = leaving_sync
-    else:
-
-        @shop.component(name="leaving", requires=database)
-        async def leaving_async() -> AsyncIterator[None]:
-            if hook == "start":
-                raise SystemExit(4)
-            yield
-            if hook == "stop":
-                raise SystemExit(4)
-
-        leaving = leaving_async
-
-    if hook == "drain":
-
-        @leaving.drain
-        async def _(_: None) -> None:
-            raise SystemExit(4)
+    shop.add(Leaving(hook, SystemExit(4), sync=sync), requires=database)
 
     lived = life.live(shop, companions=[Spy])
     report = SPIED.pop().report
     assert report is not None
     assert ["database.start", "database.drain", "database.stop"] == life.words
     assert (Outcome.CLEAN, 4, ()) == (report.outcome, report.exit_code, report.errors)
-    if hook == "start":
-        assert isinstance(lived.error, ClosedError)
-    else:
-        assert lived.error is None
+    assert isinstance(lived.error, ClosedError if hook == "start" else type(None))
+
+
+@pytest.mark.rule("R5")
+@pytest.mark.uvloop
+@pytest.mark.parametrize("sync", [False, True])
+@pytest.mark.parametrize("hook", ["start", "stop"])
+def test_system_exit_in_a_generator(life: Life, hook: str, *, sync: bool) -> None:
+    """The same in a component that is a generator."""
+    shop = Registry("shop")
+    database = shop.add(Noted(life, "database"), name="database")
+
+    def leaving() -> Iterator[None]:
+        if hook == "start":
+            raise SystemExit(4)
+        yield
+        raise SystemExit(4)
+
+    async def leaving_async() -> AsyncIterator[None]:
+        for _ in leaving():
+            yield
+
+    shop.component(leaving if sync else leaving_async, name="leaving", requires=database)
+    lived = life.live(shop, companions=[Spy])
+    report = SPIED.pop().report
+    assert report is not None
+    assert ["database.start", "database.drain", "database.stop"] == life.words
+    assert (Outcome.CLEAN, 4, ()) == (report.outcome, report.exit_code, report.errors)
+    assert isinstance(lived.error, ClosedError if hook == "start" else type(None))
 
 
 @pytest.mark.rule("R5")
@@ -196,18 +212,7 @@ def test_keyboard_interrupt_in_a_hook(life: Life, hook: str, *, sync: bool) -> N
     shop = Registry("shop")
     database = shop.add(Noted(life, "database"), name="database")
 
-    def interrupt() -> None:
-        raise KeyboardInterrupt
-
-    async def interrupt_async() -> None:
-        raise KeyboardInterrupt
-
-    class Thing:
-        def start(self) -> None: ...
-
-    thing = Thing()
-    setattr(thing, hook, interrupt if sync else interrupt_async)
-    shop.add(thing, requires=database)
+    shop.add(Leaving(hook, KeyboardInterrupt(), sync=sync), requires=database)
 
     lived = life.live(shop, companions=[Spy])
     report = SPIED.pop().report
@@ -252,31 +257,29 @@ def test_keyboard_interrupt_in_the_body(life: Life) -> None:
 
 @pytest.mark.rule("R5")
 @pytest.mark.uvloop
-@pytest.mark.parametrize("kind", ["SystemExit", "KeyboardInterrupt"])
-def test_one_in_a_task_of_a_group_that_spans_the_yield(life: Life, kind: str) -> None:
-    """A service that catches it in its own task ends in order, whatever the loop makes of it."""
+@pytest.mark.parametrize("error", [SystemExit(8), KeyboardInterrupt()], ids=["exit", "interrupt"])
+def test_a_service_may_clean_up_on_its_way_out(life: Life, error: BaseException) -> None:
+    """What it awaits in a `finally` is awaited: the loop goes on."""
     shop = Registry("shop")
-    database = shop.add(Noted(life, "database"), name="database")
     running = anyio.Event()
-    error = SystemExit(8) if kind == "SystemExit" else KeyboardInterrupt()
 
-    @shop.service(requires=database)
-    async def orders(life: Lifetime) -> None:
-        life.started()
+    @shop.service
+    async def orders(life_: Lifetime) -> None:
+        life_.started()
         try:
             await running.wait()
             raise error
-        except BaseException:
+        finally:
             await anyio.lowlevel.checkpoint()
-            raise
+            life.note("cleaned up")
 
     async def body(system: System) -> None:
         running.set()
         await system.closed()
 
     lived = life.live(shop, body)
-    assert ["database.start", "database.drain", "database.stop"] == life.words
-    assert (8 if kind == "SystemExit" else 130) == outcome(lived)[1]
+    assert ["cleaned up"] == life.words
+    assert (8 if isinstance(error, SystemExit) else 130) == outcome(lived)[1]
 
 
 @pytest.mark.rule("R5")

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -18,8 +17,12 @@ from lifecycle.errors import (
 from lifecycle.states import State
 from tests.engine.kit import Life, Noted
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
 
 def here() -> System:
+    """Give the system that the running hook belongs to."""
     return Lifetime.current().system
 
 
@@ -40,7 +43,7 @@ def test_a_call_too_early_is_refused_and_says_why(life: Life) -> None:
     @shop.component
     async def eager() -> None:
         await anyio.sleep(2)
-        for component in (slow, jobs):
+        for component in list[Any]([slow, jobs]):
             with pytest.raises(NotReadyError) as caught:
                 here()[component]
             errors.append(caught.value)
@@ -462,8 +465,7 @@ def test_a_value_that_is_none_is_a_value(life: Life) -> None:
     """`get` gives it, and not the default."""
     shop = Registry("shop")
 
-    @shop.component
-    async def nothing() -> None: ...
+    nothing: Component[Any] = shop.value(None, name="nothing")
 
     async def body(system: System) -> None:
         assert system.get(nothing, default="noop") is None

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -14,8 +13,12 @@ from lifecycle import Component, Lifetime, Registry, Retry, System, requires, wa
 from lifecycle.errors import InvalidComponentError, StartError, StartTimeoutError, StopError
 from tests.engine.kit import Life, Noted
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+
 
 async def task_id() -> int:
+    """Name the task that runs."""
     return anyio.get_current_task().id
 
 
@@ -42,6 +45,8 @@ class Factory:
 
 
 def decorated(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a function in an ordinary decorator."""
+
     @functools.wraps(fn)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         return fn(*args, **kwargs)
@@ -50,6 +55,8 @@ def decorated(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def bare_decorated(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a function in a decorator that hides what it is."""
+
     def wrapper() -> Any:
         return fn()
 
@@ -57,18 +64,22 @@ def bare_decorated(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 
 async def coroutine(value: str = "made") -> str:
+    """Give a value, async."""
     return value
 
 
 async def generator(value: str = "made") -> AsyncIterator[str]:
+    """Give a value that is stopped, async."""
     yield value
 
 
 def sync(value: str = "made") -> str:
+    """Give a value."""
     return value
 
 
 def sync_generator(value: str = "made") -> Iterator[str]:
+    """Give a value that is stopped."""
     yield value
 
 
@@ -279,7 +290,7 @@ def test_a_context_manager_function_under_component(life: Life, decorated_by: st
         with pytest.raises(InvalidComponentError, match="asynccontextmanager"):
             shop.plan()
     else:
-        shop.component(lambda: manager(), name="thing")
+        shop.component(lambda: manager(), name="thing")  # noqa: PLW0108  hides what it is
         lived = life.live(shop)
         assert isinstance(lived.error, StartError)
         assert isinstance(lived.error.__cause__, InvalidComponentError)
@@ -290,16 +301,9 @@ def test_any_other_context_manager_under_component_is_a_value(life: Life) -> Non
     """`component` enters nothing: what it returns is the value as it is."""
     shop = Registry("shop")
 
-    class Manager(Noted):
-        async def __aenter__(self) -> None:
-            raise AssertionError
-
-        async def __aexit__(self, *args: object) -> None:
-            raise AssertionError
-
     @shop.component
-    async def thing() -> Manager:
-        return Manager(life, "thing")
+    async def thing() -> Both:
+        return Both(life, "thing")
 
     lived = life.live(shop)
     assert lived.error is None
@@ -313,24 +317,18 @@ def test_another_number_of_yields(life: Life, yields: int, *, sync: bool) -> Non
     """None: it did not start. More than one: it is closed, and the error says what to do."""
     shop = Registry("shop")
 
-    if sync:
+    def thing() -> Generator[int, None, None]:
+        try:
+            yield from range(yields)
+        finally:
+            life.note("closed")
 
-        @shop.component(name="thing")
-        def thing() -> Iterator[int]:
-            try:
-                for number in range(yields):
-                    yield number
-            finally:
-                life.note("closed")
-    else:
+    async def thing_async() -> AsyncIterator[int]:
+        with contextlib.closing(thing()) as numbers:
+            for number in numbers:
+                yield number
 
-        @shop.component(name="thing")
-        async def athing() -> AsyncIterator[int]:
-            try:
-                for number in range(yields):
-                    yield number
-            finally:
-                life.note("closed")
+    shop.component(thing if sync else thing_async, name="thing")
 
     lived = life.live(shop)
     assert ["closed"] == life.words
@@ -355,7 +353,7 @@ def test_a_stop_iteration_of_the_users(life: Life) -> None:
 
     @shop.component(optional=True)
     def sync_generator_stop() -> Iterator[int]:
-        raise StopIteration
+        raise StopIteration  # noqa: PLR1708  the mistake that it is
         yield
 
     async def body(system: System) -> None:
@@ -385,7 +383,7 @@ def test_generator_exit_is_a_failure(life: Life) -> None:
 class Both(Noted):
     """An object with methods that also is a context manager."""
 
-    async def __aenter__(self) -> Both:
+    async def __aenter__(self) -> None:
         raise AssertionError
 
     async def __aexit__(self, *args: object) -> None:
@@ -433,6 +431,7 @@ class BothManagers(Manager):
 
 
 def declare(shop: Registry, how: str, make: Callable[[], Any], **options: Any) -> Component[Any]:
+    """Declare what `make` gives, in one of the ways that treat objects alike."""
     if how == "add":
         return shop.add(make(), name="thing", **options)
     if how == "build":
@@ -748,9 +747,9 @@ def test_a_context_manager_may_hold_a_group(life: Life) -> None:
             self.group.start_soon(anyio.sleep_forever)
             return 1
 
-        async def __aexit__(self, *args: Any) -> None:
+        async def __aexit__(self, *args: object) -> None:
             self.group.cancel_scope.cancel()
-            await self.group.__aexit__(*args)
+            await self.group.__aexit__(None, None, None)
 
     shop.add(Holder(), name="holder")
     assert life.live(shop).error is None

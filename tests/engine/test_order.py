@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -9,6 +8,9 @@ import pytest
 from lifecycle import Component, Registry, System, requires, requires_all, running, wants
 from lifecycle.errors import StartError
 from tests.engine.kit import Life, Noted
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 MANY = 100_000
 
@@ -209,7 +211,7 @@ def test_values_flow(life: Life) -> None:
     async def body(system: System) -> object:
         return system[total], system[three]
 
-    assert ((1, (), [2, 3, 4]), 3) == life.live(shop, body).result
+    assert ((1, (), (2, 3, 4)), 3) == life.live(shop, body).result
 
 
 @pytest.mark.rule("S2")

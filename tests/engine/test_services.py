@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -17,10 +16,13 @@ from lifecycle.errors import (
 from tests.engine.kit import Life, Lived, Noted
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from lifecycle.events import Event
 
 
 def outcome(lived: Lived) -> tuple[Outcome, int]:
+    """Outcome and exit code."""
     assert lived.report is not None
     return lived.report.outcome, lived.report.exit_code
 
@@ -297,8 +299,7 @@ def test_one_that_awaits_its_stop_from_the_beginning(life: Life) -> None:
         await anyio.sleep(2)
         life.note("server has stopped")
 
-    slow = shop.add(Noted(life, "slow", takes=3), name="slow", requires=server)
-    assert slow
+    shop.add(Noted(life, "slow", takes=3), name="slow", requires=server)
     lived = life.live(shop)
     assert "9 server stops" in life.log
     assert "11 server has stopped" in life.log

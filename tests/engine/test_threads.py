@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextvars
+import functools
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.from_thread
+import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
@@ -17,10 +18,14 @@ from lifecycle import Lifetime, Registry, System, requires
 from lifecycle.errors import StartError, StopError
 from tests.engine.kit import Life, Noted
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
 
 
 def here() -> int:
+    """Name the thread that runs."""
     return threading.get_ident()
 
 
@@ -266,7 +271,7 @@ def test_a_thread_thinks_that_no_event_loop_runs(life: Life) -> None:
     shop = Registry("shop")
 
     async def inner() -> int:
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         return 3
 
     @shop.component
@@ -284,72 +289,83 @@ def test_a_thread_thinks_that_no_event_loop_runs(life: Life) -> None:
 # --- K3 ------------------------------------------------------------------------------------------
 
 
+class Starter:
+    """An object that sets the variable in its start, and looks at it in its stop."""
+
+    def __init__(self, seen: list[str]) -> None:
+        self.seen = seen
+
+    async def start(self) -> None:
+        variable.set("start")
+
+    async def stop(self) -> None:
+        self.seen.append(variable.get())
+
+
+class SyncStarter:
+    """The same, with a start that runs in its thread."""
+
+    def __init__(self, seen: list[str]) -> None:
+        self.stop = Starter(seen).stop
+
+    def start(self) -> None:
+        variable.set("start")
+
+
+class SyncStopper:
+    """The same, with a stop that runs in its thread."""
+
+    def __init__(self, seen: list[str]) -> None:
+        self.start = Starter(seen).start
+        self.seen = seen
+
+    def stop(self) -> None:
+        self.seen.append(variable.get())
+
+
+class Managed:
+    def __init__(self, seen: list[str]) -> None:
+        self.seen = seen
+
+    async def __aenter__(self) -> None:
+        variable.set("start")
+
+    async def __aexit__(self, *args: object) -> None:
+        self.seen.append(variable.get())
+
+
+async def generator(seen: list[str]) -> AsyncIterator[None]:
+    """Set the variable, and look at it in the stop."""
+    variable.set("start")
+    yield
+    seen.append(variable.get())
+
+
+def sync_generator(seen: list[str]) -> Iterator[None]:
+    """Do the same in a thread."""
+    variable.set("start")
+    yield
+    seen.append(variable.get())
+
+
 @pytest.mark.rule("K3")
 @pytest.mark.uvloop
-@pytest.mark.parametrize("kind", ["async", "sync", "object", "mixed", "manager"])
-def test_what_a_start_sets_is_seen_by_drain_and_stop(life: Life, kind: str) -> None:
+@pytest.mark.parametrize(
+    "kind", [generator, sync_generator, Starter, SyncStarter, SyncStopper, Managed]
+)
+def test_what_a_start_sets_is_seen_by_drain_and_stop(life: Life, kind: Any) -> None:
     """Context variables live as long as the component, in its thread and on the loop alike."""
     shop = Registry("shop")
     seen: list[str] = []
+    thing = (shop.build if isinstance(kind, type) else shop.component)(
+        functools.partial(kind, seen), name="thing"
+    )
 
-    def see() -> None:
+    def drain(value: object) -> None:  # in its thread
         seen.append(variable.get())
-
-    if kind == "async":
-
-        @shop.component(name="thing")
-        async def athing() -> AsyncIterator[int]:
-            variable.set("start")
-            yield 1
-            see()
-
-        thing: Any = athing
-    elif kind == "sync":
-
-        @shop.component(name="thing")
-        def sthing() -> Iterator[int]:
-            variable.set("start")
-            yield 1
-            see()
-
-        thing = sthing
-    elif kind == "object":
-
-        class Thing:
-            async def start(self) -> None:
-                variable.set("start")
-
-            async def stop(self) -> None:
-                see()
-
-        thing = shop.add(Thing(), name="thing")
-    elif kind == "mixed":
-
-        class Mixed:
-            def start(self) -> None:
-                variable.set("start")
-
-            async def stop(self) -> None:
-                see()
-
-        thing = shop.add(Mixed(), name="thing")
-    else:
-
-        class Manager:
-            async def __aenter__(self) -> int:
-                variable.set("start")
-                return 1
-
-            async def __aexit__(self, *args: object) -> None:
-                see()
-
-        thing = shop.add(Manager(), name="thing")
-
-    @thing.drain
-    def _(value: object) -> None:  # in the thread
-        see()
         variable.set("drain")
 
+    thing.drain(drain)
     assert life.live(shop).error is None
     assert ["start", "drain"] == seen
     assert "unset" == variable.get()

@@ -53,6 +53,10 @@ class CutDrain(NamedTuple):
     component: int
 
 
+class CutBody(NamedTuple):
+    """Cancel the body: the time to drain is over, and its holds have ended."""
+
+
 class Stop(NamedTuple):
     """Call the stop hook."""
 
@@ -83,6 +87,7 @@ Command: TypeAlias = (
     | HasDrained
     | CutWork
     | CutDrain
+    | CutBody
     | Stop
     | Enter
     | CancelBody

@@ -19,6 +19,7 @@ from lifecycle._core.commands import (
     Cancel,
     CancelBody,
     Command,
+    CutBody,
     CutDrain,
     CutWork,
     Drain,
@@ -87,6 +88,8 @@ class Machine:
         self._drain_is_over = False
         self._forced = False
         self._body = False
+        self._body_in_flight = False
+        self._body_is_cut = False
         self._awaits_body = False
 
         # Stop: how many dependents have not ended.
@@ -202,19 +205,35 @@ class Machine:
         return self._take()
 
     def body_began(self) -> list[Command]:
-        """The body of ``running`` begins."""
-        self._body = True
+        """The body of ``running`` begins; it is in flight."""
+        self._body = self._body_in_flight = True
         return self._take()
 
-    def body_ended(self) -> list[Command]:
-        """The body has ended, or was given up after a crash."""
-        self._body = False
+    def body_waits(self) -> list[Command]:
+        """The body does nothing but wait for the end, or was cut and is waited for no longer."""
+        self._body_in_flight = False
+        self._check_close()
+        return self._take()
+
+    def body_goes_on(self) -> list[Command]:
+        """The body waits no longer: it is in flight again."""
+        self._body_in_flight = True
+        return self._take()
+
+    def body_is_late(self) -> list[Command]:
+        """The body was cancelled after a crash, and goes on: drain without it."""
         if self._awaits_body:
             self._awaits_body = False
             if not self._closing:
                 self._drain_leaves()
-                self._check_close()
+            self._check_close()
         return self._take()
+
+    def body_ended(self) -> list[Command]:
+        """The body has ended."""
+        self._body = self._body_in_flight = False
+        self._check_close()
+        return self.body_is_late()
 
     def held(self, component: int | None) -> None:
         """A piece of work was taken in."""
@@ -233,7 +252,7 @@ class Machine:
                 elif self._cut[component]:
                     self._cut_drain(component)
         if not self._work and self._drain_is_over:
-            self._cut_drains()
+            self._cut_hooks()
         self._check_close()
         return self._take()
 
@@ -428,13 +447,17 @@ class Machine:
     def _cut_everything(self) -> None:
         self._drain_is_over = True
         self._awaits_body = False
-        if self._work or self._body:
+        if self._work:
             self._out.append(CutWork(None))
-        if not self._work:
-            self._cut_drains()
+        else:
+            self._cut_hooks()
         self._check_close()
 
-    def _cut_drains(self) -> None:
+    def _cut_hooks(self) -> None:
+        """What was in flight has ended: now the drain hooks, and the body, which is like one."""
+        if self._body_in_flight and not self._body_is_cut:
+            self._body_is_cut = True
+            self._out.append(CutBody())
         for component, state in enumerate(self.states):
             if state is State.DRAINING and not self._hook_drained[component]:
                 self._cut_drain(component)
@@ -449,7 +472,9 @@ class Machine:
             self._out.append(CutDrain(component))
 
     def _check_close(self) -> None:
-        if self.phase not in _DRAINING or self._closing or self._awaits_body or self._work:
+        if self.phase not in _DRAINING or self._closing or self._awaits_body:
+            return
+        if self._work or self._body_in_flight:
             return
         if self._hooks_draining if self._drain_is_over else self._undrained:
             return

@@ -10,9 +10,10 @@ import attrs
 from lifecycle._core.component import Kind
 from lifecycle._core.graph import longest_path
 from lifecycle.errors import SettingsError
+from lifecycle.settings.limits import EnvName, env_form
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from lifecycle._core.component import Node
     from lifecycle.settings import Settings
@@ -78,6 +79,9 @@ def check_limits(plan: Plan, settings: Settings) -> None:
         + [(absent, absent) if isinstance(absent, str) else (absent, "") for absent in plan.absent]
     )
     for key in unknown:
+        if isinstance(key, EnvName):
+            hint = _expected(str(key), plan, env_form)
+            raise SettingsError(f"the component that {key.variable} is for", str(key), hint)
         raise SettingsError("a key of limits", key, _expected(key, plan))
 
 
@@ -121,11 +125,11 @@ def _drains(node: Node) -> bool:
     return node.kind is Kind.MAIN or node.hooks.drain is not None
 
 
-def _expected(key: object, plan: Plan) -> str:
+def _expected(key: object, plan: Plan, form: Callable[[str], str] = str) -> str:
     text = "the handle or the name of a component"
     if not isinstance(key, str):
         return text
-    names = [node.name for node in plan.components]
+    names = [form(node.name) for node in plan.components]
     like = difflib.get_close_matches(key, names, n=1)
     return f"{text}; did you mean {like[0]!r}?" if like else text
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from lifecycle import events
 from lifecycle._core import budget
-from lifecycle._engine.host import is_cancellation
+from lifecycle._engine.cancellation import is_cancellation
 from lifecycle.errors import DrainTimeoutError, WorkCancelledError
 from lifecycle.states import State
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lifecycle._core import commands
     from lifecycle._engine.engine import Engine
     from lifecycle._engine.host import Host
@@ -107,32 +109,48 @@ class Drains:
         self._engine.tell(events.ComponentDrained, component=name, duration=duration, error=error)
 
     def cut_work(self, command: commands.CutWork) -> None:
-        """Cancel what is in flight."""
-        self.cut_holds(command.component, of_system=command.component is None)
+        """Cancel what is in flight: of one component, or of everyone."""
+        if command.component is None:
+            self._cut(lambda _: True)
+        else:
+            self._cut(lambda owner: owner == command.component)
 
-    def cut_holds(self, component: int | None = None, *, of_system: bool) -> None:
-        """Cancel work: of one component; of the system and its body; or, neither, of everyone."""
-        everyone = self._engine.machine.drain_is_over
-        cut = self._engine.in_flight.cut(lambda owner: everyone or owner == component)
-        if of_system and self._engine.body is not None and self._engine.body.is_in_flight:
-            cut.append(self._engine.body.cut(self._engine.loop.now()))
-        if not cut:
-            return
-        self._engine.account.cut.extend(cut)
+    def _cut_work_of_system(self) -> None:
+        """What belongs to no component has used up its time to drain."""
+        body = self._engine.body
+        if not self._cut(lambda owner: owner is None) and body is not None and body.is_in_flight:
+            self._cut_body()
+
+    def _cut(self, concerns: Callable[[int | None], bool]) -> bool:
+        """Cancel work, and say so; returns whether there was any."""
+        cut = self._engine.in_flight.cut(concerns)
         for name in dict.fromkeys(work.component for work in cut):
-            what = tuple(work.what for work in cut if work.component == name)
-            index = None if name is None else self._engine.index_of_name(name)
-            began = self._began if index is None else self._began_of(index)
-            error = DrainTimeoutError(name, what, self._engine.loop.now() - began)
-            self._engine.account.incomplete(error, index)
-            self._engine.tell(events.WorkCancelled, component=name, what=what)
-        self._engine.keeper.at(self._engine.loop.now() + budget.UNWIND, self._write_off)
+            self._note_cut(name, [work for work in cut if work.component == name])
+        if cut:
+            self._engine.keeper.at(
+                self._engine.loop.now() + budget.UNWIND, self._engine.in_flight.write_off
+            )
+        return bool(cut)
 
-    def _write_off(self) -> None:
-        """Wait no longer for what was cut and has not ended."""
-        self._engine.in_flight.write_off()
-        if self._engine.body is not None:
-            self._engine.body.write_off()
+    def _note_cut(self, name: str | None, works: list[Work]) -> None:
+        self._engine.account.cut.extend(works)
+        what = tuple(work.what for work in works)
+        index = None if name is None else self._engine.index_of_name(name)
+        began = self._began if index is None else self._began_of(index)
+        error = DrainTimeoutError(name, what, self._engine.loop.now() - began)
+        self._engine.account.incomplete(error, index)
+        self._engine.tell(events.WorkCancelled, component=name, what=what)
+
+    def cut_body(self, command: commands.CutBody) -> None:
+        """Cancel the body: it is like a drain hook."""
+        del command
+        self._cut_body()
+
+    def _cut_body(self) -> None:
+        body, now = self._engine.body, self._engine.loop.now()
+        if body is not None and not body.was_cut:
+            self._note_cut(None, [body.cut(now)])
+            self._engine.keeper.at(now + budget.UNWIND, body.write_off)
 
     def cut_drain(self, command: commands.CutDrain) -> None:
         """Cancel a drain hook."""
@@ -165,7 +183,7 @@ class Drains:
             # What belongs to no component has the default of the components.
             self._engine.keeper.at(
                 self._began + self._engine.settings.drain_timeout,
-                lambda: self.cut_holds(of_system=True),
+                self._cut_work_of_system,
             )
 
     def _drain_is_over(self) -> None:

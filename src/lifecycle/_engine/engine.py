@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextvars
 import functools
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
@@ -54,6 +54,8 @@ if TYPE_CHECKING:
     from lifecycle.report import Report
     from lifecycle.settings import Settings
 
+T = TypeVar("T")
+
 _WINDING_DOWN = frozenset({Phase.DRAINING, Phase.ROLLING_BACK})
 
 
@@ -74,6 +76,7 @@ class Engine:
         self.machine = Machine(plan.components)
         self.loop = Loop()
         self.keeper = Keeper(self.loop)
+        self.keeper.on_fault = self._give_up
         self.turns = Turns()
         self.account = Account(plan.components)
         self.component_errors = self.account.component_errors
@@ -125,6 +128,7 @@ class Engine:
             commands.HasDrained: self.drains.note_drained,
             commands.CutWork: self.drains.cut_work,
             commands.CutDrain: self.drains.cut_drain,
+            commands.CutBody: self.drains.cut_body,
             commands.Stop: self.stops.stop,
             commands.Enter: self._enter,
             commands.CancelBody: self._cancel_body,
@@ -159,6 +163,7 @@ class Engine:
             self.apply(self.machine.preflight_failed())
         elif self.shutdown.reason is not None:
             # Asked for before anything was started, perhaps before the loop ran.
+            self.keeper.do_posted()
             self.shutdown.request(self.shutdown.reason, delay=False)
         else:
             self.starts.begin()
@@ -219,7 +224,15 @@ class Engine:
     def tell(self, event: Callable[..., events.Event], **fields: Any) -> None:
         """Tell the observers, if any of them listens."""
         if self._observers or observers.logger.isEnabledFor(observers.LEAST_LEVEL):
-            observers.tell(self._observers, event(at=self.loop.now(), **fields))
+            told = event(at=self.loop.now(), **fields)
+            self.in_own_context(observers.tell, self._observers, told)
+
+    def in_own_context(self, function: Callable[..., T], *args: Any) -> T:
+        """Call something in a copy of the engine's own context.
+
+        The caller may be a component's task, and what that set is no business of the others.
+        """
+        return self._context.copy().run(function, *args)
 
     @property
     def is_over(self) -> bool:
@@ -271,13 +284,10 @@ class Engine:
             )
 
     def spawn(self, run: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
-        """Start a task, in a copy of the engine's own context.
-
-        The caller may be a component's task, and what that set is no business of the others.
-        """
+        """Start a task."""
         assert self._tasks is not None  # noqa: S101  it runs
         start_soon = functools.partial(self._tasks.start_soon, run, name=f"lifecycle: {name}")
-        self._context.copy().run(start_soon)  # type: ignore[unused-awaitable]
+        self.in_own_context(start_soon)
 
     def _enter(self, command: commands.Enter) -> None:
         phase = command.phase
@@ -303,7 +313,7 @@ class Engine:
         self.body.cancel()
         self.keeper.at(
             self.loop.now() + self.settings.stop_timeout,
-            lambda: self.apply(self.machine.body_ended()),
+            lambda: self.apply(self.machine.body_is_late()),
         )
 
     def _settle(self, command: commands.Settled) -> None:

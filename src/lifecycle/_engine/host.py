@@ -28,6 +28,7 @@ from lifecycle._core.budget import UNWIND
 from lifecycle._core.commands import Drain, Stop
 from lifecycle._core.component import Kind
 from lifecycle._engine import calling, groups, stacks
+from lifecycle._engine.cancellation import is_cancellation
 from lifecycle._engine.flag import Flag
 from lifecycle._engine.lifetime import Lifetime, current
 from lifecycle._engine.threads import Thread, outlast
@@ -42,14 +43,6 @@ if TYPE_CHECKING:
 
 
 _LEAST_PATIENCE = 0.05
-
-
-def is_cancellation(error: BaseException) -> bool:
-    """Whether an exception is a cancellation, or a group of nothing else."""
-    parts = getattr(error, "exceptions", None)  # of a group; no built-in name on Python 3.10
-    if parts:
-        return all(is_cancellation(one) for one in parts)
-    return isinstance(error, anyio.get_cancelled_exc_class())
 
 
 class Host:
@@ -308,7 +301,8 @@ class Host:
         args, kwargs = self.engine.starts.arguments(self)
         assert node.function is not None  # noqa: S101  of every kind but a value and an object
         if node.kind is Kind.BUILD:
-            return await self._start_object(await self._call(None, node.function, *args, **kwargs))
+            made = calling.call_coroutine(node.function, *args, **kwargs)
+            return await self._start_object(await self._watch(made))
         result = await self._watch(
             calling.call_only(self._in_thread(), node.function, *args, **kwargs)
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from lifecycle._engine.cancellation import is_cancellation
 from lifecycle.errors import ClosedError, WorkCancelledError
 from lifecycle.report import Work
 
@@ -68,8 +69,10 @@ class Hold:
         if self._scope is not None:
             swallowed = self._scope.__exit__(kind, error, traceback)
         self._in_flight.release(self, error)
-        if self.cut and (error is None or swallowed):
-            raise WorkCancelledError(self.what, self._in_flight.name_of(self.component))
+        if self.cut and (error is None or swallowed or is_cancellation(error)):
+            # Also where a scope further out was cancelled with it: that one delivers its
+            # cancellation again, at the next await.
+            raise WorkCancelledError(self.what, self._in_flight.name_of(self.component)) from None
         return swallowed
 
     def cancel(self) -> None:

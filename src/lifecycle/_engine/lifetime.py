@@ -87,7 +87,7 @@ class Lifetime(Generic[V_contra]):
 
         It ends between two items: what is done with one is never interrupted.
         """
-        return streams.until(self._host.draining, source)
+        return streams.Until(self._host.draining, source)
 
     async def sleep(self, seconds: float) -> bool:
         """Sleep for some seconds, at most until the component is to drain.

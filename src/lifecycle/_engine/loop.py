@@ -92,6 +92,9 @@ class Keeper:
         self._woken = anyio.Event()
         self._sleep = anyio.CancelScope()
         self._over = False
+        self._finished = False
+        self.on_fault: Callable[[Exception], object] | None = None
+        """Told what an action raised: that is a fault of ours, and must not end the keeper."""
 
     def at(self, time: float, action: Callable[[], object]) -> Alarm:
         """Do something at a time. To be called on the loop."""
@@ -104,7 +107,20 @@ class Keeper:
     def post(self, action: Callable[[], object]) -> None:
         """Do something soon. May be called from any thread, and from signal handlers."""
         self._posts.append(action)
-        self._loop.call_soon(self._wake)
+        if self._finished:
+            # Nobody else will. Whoever takes it from the queue does it, so it is done once.
+            self.do_posted()
+        else:
+            self._loop.call_soon(self._wake)
+
+    def do_posted(self) -> None:
+        """Do what was asked for so far, in order."""
+        while self._posts:
+            try:
+                action = self._posts.popleft()
+            except IndexError:  # another thread was faster
+                return
+            self._do(action)
 
     def end(self) -> None:
         """Let `run` return."""
@@ -122,6 +138,8 @@ class Keeper:
                     await self._woken.wait()
             if self._woken.is_set():
                 self._woken = anyio.Event()
+        self._finished = True
+        self.do_posted()
 
     def _wake(self) -> None:
         self._woken.set()
@@ -134,11 +152,18 @@ class Keeper:
         return self._heap[0][0] if self._heap else math.inf
 
     def _do_what_is_due(self) -> None:
-        while self._posts:
-            self._posts.popleft()()
+        self.do_posted()
         now = self._loop.now()
         while self._heap and self._heap[0][0] <= now:
             alarm = heapq.heappop(self._heap)[2]
             action, alarm.action = alarm.action, None
             if action is not None:
-                action()
+                self._do(action)
+
+    def _do(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except Exception as fault:
+            if self.on_fault is None:
+                raise
+            self.on_fault(fault)

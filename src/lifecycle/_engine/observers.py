@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import TYPE_CHECKING
 
 import attrs
 
 from lifecycle import events
-from lifecycle.errors import one_line, seconds
+from lifecycle.errors import ClosedError, one_line, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +25,9 @@ def tell(observers: Sequence[events.Observer], event: events.Event) -> None:
     for observer in (log, *observers):
         try:
             observer(event)
-        except Exception:  # noqa: PERF203  one that fails must not keep the others from being told
-            logger.exception("an observer failed on %s", type(event).__name__)
+        except BaseException:  # noqa: PERF203  whatever it raises, the run goes on
+            with contextlib.suppress(BaseException):  # the log itself may be what failed
+                logger.exception("an observer failed on %s", type(event).__name__)
 
 
 def log(event: events.Event) -> None:
@@ -39,7 +41,8 @@ def log(event: events.Event) -> None:
 def _level(event: events.Event) -> int:
     if isinstance(event, (events.HookAbandoned, events.ComponentCrashed, events.WorkCancelled)):
         return logging.ERROR
-    if getattr(event, "error", None) is not None:
+    error = getattr(event, "error", None)
+    if error is not None and not isinstance(error, ClosedError):
         return logging.ERROR
     if isinstance(event, events.AvailabilityChanged) and event.unavailable is not None:
         return logging.WARNING

@@ -29,7 +29,11 @@ async def run_checks(engine: Engine, checks: Sequence[Any]) -> list[BaseExceptio
         name = _name_of(check)
         began = engine.loop.now()
         engine.tell(events.CheckStarting, check=name)
-        failure = await _failure_of(engine, name, check)
+        try:
+            failure = await _failure_of(engine, name, check)
+        except KeyboardInterrupt as interrupt:
+            engine.shutdown.interrupted(interrupt, f"the check {name!r}")
+            failure = None
         if failure is not None:
             failures[number] = failure
         engine.tell(

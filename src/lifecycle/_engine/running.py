@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import anyio
 
 from lifecycle._engine.body import Body
+from lifecycle._engine.cancellation import is_cancellation
 from lifecycle._engine.engine import Engine
-from lifecycle._engine.host import is_cancellation
 from lifecycle._engine.threads import outlast
-from lifecycle.errors import ClosedError, add_note, one_line
+from lifecycle.errors import ClosedError, add_note, leaf, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,6 +53,7 @@ class Running:
 
     async def __aenter__(self) -> System:
         """Start everything; returns when all that is not optional is ready."""
+        await anyio.lowlevel.checkpoint_if_cancelled()
         if self._engine is not None:
             message = "`running(…)` was entered before; each one runs a system once"
             raise RuntimeError(message)
@@ -110,6 +111,12 @@ class Running:
             await group.__aexit__(None, None, None)
         except anyio.get_cancelled_exc_class() as outer:
             cancellation = outer
+        except BaseException as fault:
+            # A fault of ours, or a task that was wrecked from within: what is in the report is
+            # nearer to the cause.
+            if engine.report is None or not engine.report.errors:
+                raise
+            add_note(engine.report.errors[0], f"also: {one_line(leaf(fault))}")
         self._raise(engine, error, cancellation, failed_before=failed_before)
 
     def _ask(self, engine: Engine, error: BaseException | None) -> None:

@@ -25,6 +25,7 @@ class ServiceHost(Host):
     stop. A main is ready once it runs and drains by ending.
     """
 
+    _said = False
     _is_ready = False
     _asked: Drain | Stop | None = None
     _waits_for_stop = False
@@ -48,18 +49,19 @@ class ServiceHost(Host):
                 self._scope.cancel()
 
     def say_started(self, value: object) -> None:
-        """It is ready from here on."""
-        if not self.engine.loop.on_its_thread():
-            self.engine.keeper.post(functools.partial(self.say_started, value))
-            return
-        if self._is_ready or not self.node.takes_lifetime or self.node.kind is Kind.MAIN:
+        """It is ready from here on; from any thread."""
+        if self._said or not self.node.takes_lifetime or self.node.kind is Kind.MAIN:
             message = f"{self.node.name!r} has started already: `started()` is called once"
             raise RuntimeError(message)
-        self._ready(value)
+        self._said = True
+        if self.engine.loop.on_its_thread():
+            self._ready(value)
+        else:
+            self.engine.keeper.post(functools.partial(self._ready, value))
 
     def _ready(self, value: object) -> None:
         self._is_ready = True
-        if not (self.expired or self.given_up):
+        if not (self.ended or self.expired or self.given_up):
             # A start that was cancelled in the same moment is one all the same.
             self.engine.starts.has_started(self, value)
 

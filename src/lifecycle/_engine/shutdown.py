@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from lifecycle import events
-from lifecycle._core.budget import FORCED_STOP, Budget
+from lifecycle._core.budget import FORCED_STOP, LAST_SECOND, LEAST, Budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,9 +129,9 @@ class Shutdown:
     def companions_end(self) -> float:
         """When the companions are to have ended."""
         now = self._engine.loop.now()
-        if self._budget is None:
-            return now + 1.0
-        return max(self._budget.end, now + 0.05)
+        reserve = self._engine.settings.effective_close_reserve
+        own = now + min(LAST_SECOND, reserve / 2)
+        return own if self._budget is None else min(own, max(self._budget.end, now + LEAST))
 
     def time_left(self) -> float | None:
         """What is left of the grace period."""

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from lifecycle import events
 from lifecycle._core.component import Kind
+from lifecycle._engine.cancellation import is_cancellation
 from lifecycle._engine.gates import OPEN
-from lifecycle._engine.host import Host, is_cancellation
+from lifecycle._engine.host import Host
 from lifecycle._engine.service import ServiceHost
-from lifecycle.errors import RunError, StartError, StartTimeoutError, StopError, leaf
+from lifecycle.errors import ClosedError, RunError, StartError, StartTimeoutError, StopError, leaf
 from lifecycle.settings import Retry
 from lifecycle.states import Phase
 
@@ -77,6 +78,8 @@ class Starts:
         if host.expired or host.cancelled:
             if error is not None and not is_cancellation(error):
                 self._failed_while_unwinding(host, error)
+            if host.cancelled:
+                self.given_up(host, duration)
             self._engine.mark(node.index)
             self._engine.apply(self._engine.machine.unwound(node.index))
         elif isinstance(error, (SystemExit, KeyboardInterrupt)):
@@ -85,6 +88,15 @@ class Starts:
             self._engine.apply(self._engine.machine.unwound(node.index))
         else:
             self._start_failed(host, _start_error(node, error), unwinding=False)
+
+    def given_up(self, host: Host, duration: float) -> None:
+        """A start has ended because the whole start was given up: that is no failure of its own."""
+        self._engine.tell(
+            events.ComponentStarted,
+            component=host.node.name,
+            duration=duration,
+            error=ClosedError(host.node.name, self._engine.shutdown.reason or ""),
+        )
 
     def _failed_while_unwinding(self, host: Host, error: BaseException) -> None:
         failure = host.start_failure
@@ -148,9 +160,13 @@ class Starts:
 
     def _derive(self, node: Node) -> None:
         assert node.function is not None  # noqa: S101  of every derived value
+        source = self._engine.values[node.requires[0]]
         try:
-            value = node.function(self._engine.values[node.requires[0]])
-        except Exception as error:  # noqa: BLE001  a failed start
+            value = self._engine.in_own_context(node.function, source)
+        except (SystemExit, KeyboardInterrupt) as error:
+            self._engine.shutdown.interrupted(error, f"the start of {node.name!r}")
+            self._engine.apply(self._engine.machine.unwound(node.index))
+        except BaseException as error:  # noqa: BLE001  a failed start
             host = Host(self._engine, node)
             host.began = self._engine.loop.now()
             self._start_failed(host, _start_error(node, error), unwinding=False)
@@ -182,7 +198,7 @@ class Starts:
         kwargs: dict[str, Any] = {}
         for parameter in node.parameters:
             if parameter.relation == "requires_all":
-                value: Any = [self._engine.values[c] for c in parameter.targets]
+                value: Any = tuple(self._engine.values[c] for c in parameter.targets)
             elif parameter.relation == "requires":
                 value = self._engine.values[parameter.targets[0]]
             else:

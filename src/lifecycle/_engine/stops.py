@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lifecycle import events
 from lifecycle._core import budget
-from lifecycle._engine.host import is_cancellation
+from lifecycle._engine.cancellation import is_cancellation
 from lifecycle.errors import StopError, leaf
 from lifecycle.report import Abandoned
 
@@ -76,6 +76,8 @@ class Stops:
         error = StopError(node.name, hook, host.cancelled_after, abandoned=True)
         self._engine.account.incomplete(error, node.index)
         if hook == "start":
+            if host.cancelled:
+                self._engine.starts.given_up(host, self._engine.loop.now() - host.began)
             self._engine.mark(node.index)
             self._engine.apply(self._engine.machine.unwound(node.index))
         elif hook == "drain":

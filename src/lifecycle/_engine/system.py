@@ -125,7 +125,7 @@ class System:
 
         It ends between two items: what is done with one is never interrupted.
         """
-        return streams.until(self._engine.draining, source)
+        return streams.Until(self._engine.draining, source)
 
     # --- work ----------------------------------------------------------------------------------
 

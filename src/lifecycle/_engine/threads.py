@@ -74,7 +74,7 @@ class Thread:
                 await outlast(job.done)
         self.busy = False
         for variable, value in self._context.items():
-            if before.get(variable, before) is not value:
+            if variable is not _the_loop() and before.get(variable, before) is not value:
                 variable.set(value)
         if job.error is not None:
             raise job.error
@@ -89,7 +89,7 @@ class Thread:
 
         def set_all() -> None:
             for variable, value in context.items():
-                if variable.name not in _THE_LOOP and variable.get(None) is not value:
+                if variable is not _the_loop() and variable.get(None) is not value:
                     variable.set(value)
 
         self._context.run(set_all)
@@ -120,11 +120,13 @@ async def outlast(event: anyio.Event) -> None:
         raise cancelled
 
 
-# The variables in which sniffio and anyio note which event loop runs: none does in the thread.
-_THE_LOOP = frozenset({"sniffio_library_cvar", "_current_async_library_cvar"})
+def _the_loop() -> contextvars.ContextVar[Any] | None:
+    """The variable in which sniffio notes which event loop runs: none does in the thread."""
+    sniffio = sys.modules.get("sniffio")
+    return None if sniffio is None else sniffio.current_async_library_cvar
 
 
 def _forget_the_loop() -> None:
-    sniffio = sys.modules.get("sniffio")
-    if sniffio is not None:
-        sniffio.current_async_library_cvar.set(None)
+    variable = _the_loop()
+    if variable is not None:
+        variable.set(None)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import math
-import os
 import signal
 import socket
 import sys
@@ -32,7 +31,6 @@ _DEBOUNCE = 0.1
 _LAST = 3
 
 _SPARE = 0.25  # how much earlier than the grace period the process is ended, at most
-_FLUSH = 0.5
 
 
 class Watch:
@@ -84,7 +82,7 @@ class Watch:
             if response is Response.FAST and now - last >= _DEBOUNCE:
                 last, interrupts = now, interrupts + 1
                 if interrupts == _LAST:
-                    _end_process(128 + number)
+                    processes.end_process(128 + number)
             if response is not Response.IGNORE and deadline is None and self._settings.watchdog:
                 deadline = now + self._grace
 
@@ -96,19 +94,4 @@ class Watch:
             )
             sys.stderr.flush()
             faulthandler.dump_traceback(all_threads=True)
-        _end_process(ExitCode.INCOMPLETE)
-
-
-def _end_process(code: int) -> NoReturn:
-    processes.kill_all()
-    # A stuck thread may hold the locks of the streams: the flush gets a thread, and a limit.
-    flush = threading.Thread(target=_flush, daemon=True)
-    flush.start()
-    flush.join(_FLUSH)
-    os._exit(code)
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):
-            stream.flush()
+        processes.end_process(ExitCode.INCOMPLETE)

@@ -9,6 +9,7 @@ import anyio
 
 import lifecycle
 from lifecycle import Registry, Settings, requires
+from tests.e2e.say import say
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,14 +23,14 @@ shop = Registry("shop")
 async def database() -> AsyncIterator[str]:
     """Is stopped after the bad one."""
     yield "database"
-    print("> database closed")
+    say("database closed")
 
 
 @shop.component(stop_timeout=1)
 async def cache(database: str = requires(database)) -> AsyncIterator[str]:
     """The bad one."""
     yield "cache"
-    print("> cache closes")
+    say("cache closes")
     if MODE == "raises":
         message = "the cache is on fire"
         raise ValueError(message)
@@ -40,16 +41,16 @@ async def cache(database: str = requires(database)) -> AsyncIterator[str]:
 async def metrics(database: str = requires(database)) -> AsyncIterator[str]:
     """Is stopped beside it."""
     yield "metrics"
-    print("> metrics closed")
+    say("metrics closed")
 
 
 @shop.component
 async def web(cache: str = requires(cache), metrics: str = requires(metrics)) -> AsyncIterator[str]:
     """Is stopped before it."""
-    print("> ready")
+    say("ready")
     yield "web"
-    print("> web closed")
+    say("web closed")
 
 
 lifecycle.run(shop, Settings(grace_period=100, stop_timeout=90), backend=BACKEND)
-print("> run returned")
+say("run returned")

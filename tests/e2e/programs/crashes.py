@@ -9,6 +9,7 @@ import anyio
 
 import lifecycle
 from lifecycle import Lifetime, Registry, requires
+from tests.e2e.say import say
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,7 +23,7 @@ shop = Registry("shop")
 async def database() -> AsyncIterator[str]:
     """Is closed last."""
     yield "database"
-    print("> database closed")
+    say("database closed")
 
 
 async def crash(life: Lifetime) -> None:
@@ -56,10 +57,10 @@ async def web(life: Lifetime, database: str = requires(database)) -> None:
         life.started()
         await life.wait_draining()
         await anyio.sleep(0.2)
-        print("> request 1 answered")
+        say("request 1 answered")
     await life.wait_stopping()
-    print("> web closed")
+    say("web closed")
 
 
 lifecycle.run(shop, backend=BACKEND)
-print("> run returned")
+say("run returned")

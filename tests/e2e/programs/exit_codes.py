@@ -9,6 +9,7 @@ import anyio
 
 import lifecycle
 from lifecycle import Lifetime, Registry, Settings, preflight, requires
+from tests.e2e.say import say
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -122,4 +123,4 @@ if END == "a circle":
 
 grace = 1.5 if END.endswith("work is cut off") else 30
 lifecycle.run(shop, None if END == "settings" else Settings(grace_period=grace), backend=BACKEND)
-print("> run returned")
+say("run returned")

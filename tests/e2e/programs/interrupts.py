@@ -11,6 +11,7 @@ import anyio
 
 import lifecycle
 from lifecycle import Lifetime, Registry, Settings, requires
+from tests.e2e.say import say
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,29 +25,29 @@ shop = Registry("shop")
 async def database() -> AsyncIterator[str]:
     """Is stopped even where the drain is cut short."""
     yield "database"
-    print("> database closed")
+    say("database closed")
 
 
 @shop.component
 async def cache(database: str = requires(database)) -> AsyncIterator[str]:
     """May block the event loop in its stop."""
     yield "cache"
-    print("> cache closes")
+    say("cache closes")
     while MODE == "blocks":
         time.sleep(0.2)  # noqa: ASYNC251  # blocks on purpose: only the third interrupt ends it
-        print("> tick")
+        say("tick")
 
 
 @shop.service
 async def orders(life: Lifetime, cache: str = requires(cache)) -> None:
     """Has work in flight that takes long, or not quite so long."""
     life.started()
-    print("> ready")
+    say("ready")
     await life.wait_draining()
     with life.hold("order 1"):
         while MODE == "drains":
             await anyio.sleep(0.2)
-            print("> tick")
+            say("tick")
         await anyio.sleep(0.2)  # what comes sooner would be taken for the first interrupt
         if MODE == "twice at once":
             signal.raise_signal(signal.SIGINT)
@@ -54,10 +55,10 @@ async def orders(life: Lifetime, cache: str = requires(cache)) -> None:
             await anyio.sleep_forever()
         if MODE == "exit code":
             life.system.shut_down("the work says so", exit_code=3)
-            print("> tick")
+            say("tick")
             await anyio.sleep_forever()
-        print("> order 1 done")
+        say("order 1 done")
 
 
 lifecycle.run(shop, Settings(grace_period=100, drain_delay=20), backend=BACKEND)
-print("> run returned")
+say("run returned")

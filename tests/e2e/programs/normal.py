@@ -9,6 +9,7 @@ import anyio
 
 import lifecycle
 from lifecycle import Lifetime, Registry, requires
+from tests.e2e.say import say
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -20,32 +21,32 @@ shop = Registry("shop")
 @shop.component
 async def database() -> AsyncIterator[str]:
     """The first to start and the last to stop."""
-    print("> database opened")
+    say("database opened")
     yield "database"
-    print("> database closed")
+    say("database closed")
 
 
 @shop.component
 def cache(database: str = requires(database)) -> Iterator[str]:
     """Sync, so in a thread of its own."""
-    print("> cache opened")
+    say("cache opened")
     yield "cache"
-    print("> cache closed")
+    say("cache closed")
 
 
 @shop.component
 async def mailer(database: str = requires(database)) -> AsyncIterator[str]:
     """Slow to drain and to stop, so that a wrong order shows."""
-    print("> mailer opened")
+    say("mailer opened")
     yield "mailer"
     await anyio.sleep(0.2)
-    print("> mailer closed")
+    say("mailer closed")
 
 
 @mailer.drain
 async def _(mailer: str) -> None:
     await anyio.sleep(0.2)
-    print("> mailer drained")
+    say("mailer drained")
 
 
 @shop.service
@@ -55,13 +56,13 @@ async def orders(
     """Has an order in flight that takes a while longer than the request to end."""
     life.started()
     with life.hold("order 1"):
-        print("> order 1 accepted")
+        say("order 1 accepted")
         await life.wait_draining()
         await anyio.sleep(0.2)
-        print("> order 1 done")
+        say("order 1 done")
     await life.wait_stopping()
-    print("> orders stopped")
+    say("orders stopped")
 
 
 lifecycle.run(shop, backend=BACKEND)
-print("> run returned")
+say("run returned")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import lifecycle
 from lifecycle import Registry, preflight
+from tests.e2e.say import say
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -28,10 +29,10 @@ shop.preflight(preflight.command(["sh", "-c", SCRIPT], name="migrations"))
 @shop.component
 async def database() -> AsyncIterator[str]:
     """Is never started."""
-    print("> database opened")
+    say("database opened")
     yield "database"
-    print("> database closed")
+    say("database closed")
 
 
 lifecycle.run(shop, backend=BACKEND)
-print("> run returned")
+say("run returned")

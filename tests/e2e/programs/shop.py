@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,4 @@ import lifecycle
 
 BACKEND: Any = sys.argv[1]
 sys.path.insert(0, str(Path(__file__).parents[3] / "examples" / "shop"))
-
-from parts import shop  # noqa: E402  # it is there by now
-
-lifecycle.run(shop, backend=BACKEND)
+lifecycle.run(importlib.import_module("parts").shop, backend=BACKEND)

@@ -14,6 +14,7 @@ import anyio.to_thread
 
 import lifecycle
 from lifecycle import Lifetime, Registry, Settings, requires, signals
+from tests.e2e.say import say
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,15 +34,15 @@ def signal_ourselves() -> bool:
 @shop.component(enabled=signal_ourselves)
 async def database() -> AsyncIterator[str]:
     """Started, or not."""
-    print("> database opened")
+    say("database opened")
     yield "database"
-    print("> database closed")
+    say("database closed")
 
 
 @shop.preflight
 def look() -> None:
     """Is called, or not."""
-    print("> looked")
+    say("looked")
 
 
 @shop.service
@@ -51,19 +52,20 @@ async def work(life: Lifetime, database: str = requires(database)) -> None:
     life.started()
     await system.ready(last)
     if MODE == "readiness":
-        print("> ready:", system.status().ready)
+        say("ready:", system.status().ready)
         signal.raise_signal(signal.SIGTERM)
-        print("> ready:", system.status().ready)
+        say("ready:", system.status().ready)
     elif MODE in ("fork", "multiprocessing"):
         await anyio.to_thread.run_sync(CHILDREN[MODE])
     elif MODE == "ends":
         system.shut_down("it was enough")
-    print("> works")
+    say("works")
     await life.wait_draining()
     with life.hold("work"):
-        print("> finishes")
+        await anyio.sleep(0.3)  # what comes now is not taken for a duplicate
+        say("finishes")
         await anyio.sleep(0.5)
-        print("> finished because:", system.status().reason)
+        say("finished because:", system.status().reason)
 
 
 @shop.component(after=[work])
@@ -73,7 +75,7 @@ def last() -> None:
 
 def wait_for_a_signal() -> None:
     """Be a child that takes its signals as children do."""
-    print("> child", os.getpid(), flush=True)
+    say("child", os.getpid())
     signal.pause()
 
 
@@ -86,7 +88,7 @@ def fork() -> None:
         finally:
             os._exit(0)
     _, status = os.waitpid(pid, 0)
-    print("> child ended:", os.waitstatus_to_exitcode(status))
+    say("child ended:", os.waitstatus_to_exitcode(status))
 
 
 def start() -> None:
@@ -94,7 +96,7 @@ def start() -> None:
     child = multiprocessing.get_context("fork").Process(target=wait_for_a_signal)
     child.start()
     child.join()
-    print("> child ended:", child.exitcode)
+    say("child ended:", child.exitcode)
 
 
 CHILDREN = {"fork": fork, "multiprocessing": start}
@@ -104,7 +106,7 @@ def run() -> None:
     """Run it, with a delay that only some signals skip."""
     delay = 50 if MODE == "delay" else 0
     lifecycle.run(shop, Settings(grace_period=100, drain_delay=delay), backend=BACKEND)
-    print("> run returned")
+    say("run returned")
 
 
 def mine(number: int, frame: object) -> None:
@@ -116,7 +118,7 @@ if MODE == "ends":
     for number in ours:
         signal.signal(number, mine)
     run()
-    print("> restored:", all(signal.getsignal(number) is mine for number in ours))
+    say("restored:", all(signal.getsignal(number) is mine for number in ours))
 elif MODE == "before the loop runs":
     with signals.handling():
         os.kill(os.getpid(), signal.SIGTERM)

@@ -9,6 +9,7 @@ import anyio
 
 import lifecycle
 from lifecycle import Registry, Settings, requires
+from tests.e2e.say import say
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,29 +21,29 @@ shop = Registry("shop")
 @shop.component
 async def database() -> AsyncIterator[str]:
     """Has started by then."""
-    print("> database opened")
+    say("database opened")
     yield "database"
-    print("> database closed")
+    say("database closed")
 
 
 @shop.component
 async def index(database: str = requires(database)) -> AsyncIterator[str]:
     """Is interrupted in its start, and cleans up after itself."""
     try:
-        print("> index is being built")
+        say("index is being built")
         await anyio.sleep(1000)
         yield "index"
-        print("> index closed")
+        say("index closed")
     finally:
-        print("> index removed")
+        say("index removed")
 
 
 @shop.component
 async def web(index: str = requires(index)) -> str:
     """Is never started."""
-    print("> web opened")
+    say("web opened")
     return "web"
 
 
 lifecycle.run(shop, Settings(start_timeout=1000), backend=BACKEND)
-print("> run returned")
+say("run returned")

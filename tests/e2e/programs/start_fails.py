@@ -9,6 +9,7 @@ import anyio
 
 import lifecycle
 from lifecycle import Registry, requires
+from tests.e2e.say import say
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,18 +21,18 @@ shop = Registry("shop")
 @shop.component
 async def database() -> AsyncIterator[str]:
     """Is stopped last."""
-    print("> database opened")
+    say("database opened")
     yield "database"
-    print("> database closed")
+    say("database closed")
 
 
 @shop.component
 async def cache(database: str = requires(database)) -> AsyncIterator[str]:
     """Is slow to stop, so that a wrong order shows."""
-    print("> cache opened")
+    say("cache opened")
     yield "cache"
     await anyio.sleep(0.2)
-    print("> cache closed")
+    say("cache closed")
 
 
 @shop.component
@@ -44,10 +45,10 @@ async def broker(cache: str = requires(cache)) -> str:
 @shop.component
 async def web(broker: str = requires(broker)) -> AsyncIterator[str]:
     """Is never started."""
-    print("> web opened")
+    say("web opened")
     yield "web"
-    print("> web closed")
+    say("web closed")
 
 
 lifecycle.run(shop, backend=BACKEND)
-print("> run returned")
+say("run returned")

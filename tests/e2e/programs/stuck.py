@@ -11,6 +11,7 @@ import anyio.to_thread
 
 import lifecycle
 from lifecycle import Lifetime, Registry, Settings, requires
+from tests.e2e.say import say
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -22,13 +23,13 @@ shop = Registry("shop")
 
 def block() -> None:
     """Block the thread that calls it."""
-    print("> stuck")
+    say("stuck")
     time.sleep(100)  # blocks on purpose: the grace period must end it
 
 
 async def swallow_the_cancellation() -> None:
     """Go on after having been cancelled."""
-    print("> stuck")
+    say("stuck")
     try:
         await anyio.sleep_forever()
     except anyio.get_cancelled_exc_class():
@@ -40,7 +41,7 @@ async def swallow_the_cancellation() -> None:
 async def database() -> AsyncIterator[str]:
     """What the stuck one uses; it is closed all the same, where the loop still runs."""
     yield "database"
-    print("> database closed")
+    say("database closed")
 
 
 @shop.component(enabled=MODE not in ("thread", "drain"), stop_timeout=0.5)
@@ -48,7 +49,7 @@ async def cache(database: str = requires(database)) -> AsyncIterator[str]:
     """Is stuck in its stop, or in its start."""
     if MODE == "block the loop at the start":
         block()
-    print("> ready")
+    say("ready")
     yield "cache"
     if MODE == "swallow":
         await swallow_the_cancellation()
@@ -61,7 +62,7 @@ async def cache(database: str = requires(database)) -> AsyncIterator[str]:
 @shop.component(enabled=MODE == "thread", stop_timeout=0.5)
 def files(database: str = requires(database)) -> Iterator[str]:
     """Is stuck in its stop, in its own thread."""
-    print("> ready")
+    say("ready")
     yield "files"
     block()
 
@@ -70,10 +71,10 @@ def files(database: str = requires(database)) -> Iterator[str]:
 async def orders(life: Lifetime, database: str = requires(database)) -> None:
     """Does not come to an end."""
     life.started()
-    print("> ready")
+    say("ready")
     await life.wait_draining()
     await swallow_the_cancellation()
 
 
 lifecycle.run(shop, Settings(grace_period=3), backend=BACKEND)
-print("> run returned")
+say("run returned")

@@ -9,6 +9,7 @@ import anyio
 
 import lifecycle
 from lifecycle import Lifetime, Registry, requires, wants
+from tests.e2e.say import say
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,7 +24,7 @@ class Tracer:
 
     def note(self, what: str) -> None:
         """Note it."""
-        print("> traced:", what)
+        say("traced:", what)
 
 
 class Nothing(Tracer):
@@ -31,7 +32,7 @@ class Nothing(Tracer):
 
     def note(self, what: str) -> None:
         """Drop it."""
-        print("> not traced:", what)
+        say("not traced:", what)
 
 
 NOTHING = Nothing()
@@ -47,12 +48,12 @@ async def tracer() -> Tracer:
 @server.component(start_timeout=1000, requires=["init"] if HOW == "deadlock" else [])
 async def jobs(tracer: Tracer = wants(tracer, default=NOTHING)) -> AsyncIterator[str]:
     """Takes a while to start, during which the script calls it."""
-    print("> jobs start")
+    say("jobs start")
     await system_calls_early.wait()
     await anyio.sleep(0.3)
     tracer.note("jobs started")
     yield "jobs"
-    print("> jobs stopped")
+    say("jobs stopped")
 
 
 @server.component(start_timeout=1000)
@@ -64,19 +65,19 @@ async def init(life: Lifetime) -> str:
         called()
         return system[jobs]
     if HOW == "default":
-        print("> jobs or a default:", system.get(jobs, default="a default"))
+        say("jobs or a default:", system.get(jobs, default="a default"))
         called()
         return "init"
     called()
     value = await system.ready(jobs)
-    print("> init has", value)
+    say("init has", value)
     return value
 
 
 @server.main
 async def main(init: str = requires(init), jobs: str = requires(jobs)) -> None:
     """All is ready."""
-    print("> runs")
+    say("runs")
 
 
 class Early:
@@ -102,4 +103,4 @@ class Early:
 
 system_calls_early = Early()
 lifecycle.run(server, backend=BACKEND)
-print("> run returned")
+say("run returned")

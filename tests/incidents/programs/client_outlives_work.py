@@ -9,6 +9,7 @@ import anyio
 
 import lifecycle
 from lifecycle import Lifetime, Registry, Settings, requires
+from tests.e2e.say import say
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,7 +31,7 @@ class Client:
         if not self.is_open:
             message = "grpc: the client connection is closing"
             raise ConnectionError(message)
-        print("> delivered:", result)
+        say("delivered:", result)
 
 
 @temporal.component
@@ -39,7 +40,7 @@ async def client() -> AsyncIterator[Client]:
     client = Client()
     yield client
     client.is_open = False
-    print("> client closed")
+    say("client closed")
 
 
 @temporal.service(drain_timeout=1 if ENDLESS else 20)
@@ -48,7 +49,7 @@ async def worker(life: Lifetime, client: Client = requires(client)) -> None:
 
     async def activity(number: int) -> None:
         with life.hold(f"activity {number}"):
-            print("> activity", number)
+            say("activity", number)
             await life.wait_draining()
             if ENDLESS:
                 try:
@@ -63,8 +64,8 @@ async def worker(life: Lifetime, client: Client = requires(client)) -> None:
             activities.start_soon(activity, number)
         life.started()
         await life.wait_draining()
-        print("> polls no more")
+        say("polls no more")
 
 
 lifecycle.run(temporal, Settings(grace_period=30), backend=BACKEND)
-print("> run returned")
+say("run returned")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import lifecycle
 from lifecycle import Lifetime, Registry, System, preflight, requires
+from tests.e2e.say import say
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,26 +23,26 @@ server.preflight(preflight.command([SCRIPT], name="on_init", **OPTIONS.get(sys.a
 @server.component
 async def jobs() -> AsyncIterator[str]:
     """What RoadRunner calls a plugin."""
-    print("> jobs started")
+    say("jobs started")
     yield "jobs"
-    print("> jobs stopped")
+    say("jobs stopped")
 
 
 @server.service
 async def http(life: Lifetime, jobs: str = requires(jobs)) -> None:
     """What Kubernetes saw as healthy."""
     life.started()
-    print("> http started")
+    say("http started")
     await life.wait_draining()
-    print("> http drained")
+    say("http drained")
 
 
 @contextlib.asynccontextmanager
 async def probes(system: System) -> AsyncIterator[None]:
     """What has started before the script runs."""
-    print("> probes started")
+    say("probes started")
     yield
-    print("> probes stopped")
+    say("probes stopped")
 
 
 lifecycle.run(server, backend=BACKEND, companions=[probes])
