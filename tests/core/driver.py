@@ -687,8 +687,8 @@ class Driver:
             if start == IDLE:
                 waiting = [d for d in self.dependencies[who] if self.start[d] in _UNSETTLED]
                 check(waiting, f"{who} could start")
-                known = self.machine.unsettled_dependencies(who)
-                check(waiting == known, f"{who} waits for {waiting}, not {known}")
+                known = sorted(self.machine.unsettled_dependencies(who))
+                check(sorted(waiting) == known, f"{who} waits for {waiting}, not {known}")
                 lost = any(
                     self.failed[d] or self.start[d] == SKIPPED for d in self.graph.requires[who]
                 )

@@ -40,6 +40,16 @@ def test_signals_that_end_it_in_order(backend: str, name: str) -> None:
     assert process.said == STARTED + ended(name)
 
 
+def test_a_signal_wakes_a_loop_that_it_does_not_interrupt(backend: str) -> None:
+    """Python calls handlers in the main thread only, which may be asleep in the event loop.
+
+    So it is where another thread takes the signal, or the main one just before it goes to sleep.
+    """
+    with program(backend, "in another thread") as process:
+        assert process.wait() == 0
+    assert process.said == STARTED + ended("SIGTERM")
+
+
 def test_a_repeated_sigterm_changes_nothing(backend: str) -> None:
     """Process groups deliver duplicates: work in flight is finished all the same."""
     with program(backend) as process:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from lifecycle import Outcome, Registry, Settings, System, events
+from lifecycle import Lifetime, Outcome, Registry, Settings, System, events
 from lifecycle.errors import (
     ClosedError,
     CrashedError,
@@ -446,3 +447,67 @@ def test_an_observer_may_act(life: Life) -> None:
     lived = life.live(shop, companions=[spy], observers=[act])
     assert isinstance(lived.error, ClosedError)
     assert ["a.start", "a.drain", "a.stop"] == life.words
+
+
+@pytest.mark.uvloop
+def test_companions_and_checks_have_names(life: Life) -> None:
+    """Their own, or that of the function or class behind them."""
+    shop = Registry("shop")
+
+    class Named:
+        name = "disk"
+
+        def __init__(self, system: System | None = None) -> None: ...
+
+        def __call__(self, system: System | None = None) -> Any:
+            return Named()
+
+        async def __aenter__(self) -> None: ...
+
+        async def __aexit__(self, *args: object) -> None: ...
+
+    class Unnamed(Named):
+        name = None  # type: ignore[assignment]
+
+    def ping(host: str, system: System | None = None) -> Any:
+        return Named()
+
+    for check in (Named(), Unnamed(), functools.partial(ping, "db")):
+        shop.preflight(check)
+
+    lived = life.live(
+        shop,
+        companions=[Named(), Unnamed(), functools.partial(ping, "db")],
+        observers=[life.observe],
+    )
+    assert lived.error is None
+    starts = {word for word in life.words if word.endswith("starts")}
+    assert {f"{kind} {name} starts" for kind in ("companion", "check") for name in NAMES} == starts
+
+
+NAMES = ("disk", "Unnamed", "ping")
+
+
+@pytest.mark.uvloop
+def test_lines_for_people(life: Life, caplog: pytest.LogCaptureFixture) -> None:
+    """What is skipped says because of what, and what is back in rotation says so."""
+    shop = Registry("shop")
+
+    @shop.component(optional=True)
+    async def broken() -> None:
+        raise OSError
+
+    shop.add(Noted(life, "web"), name="web", requires=broken, optional=True)
+
+    @shop.service
+    async def orders(life: Lifetime) -> None:
+        life.started()
+        life.unavailable("no broker")
+        life.available()
+        await life.wait_draining()
+
+    with caplog.at_level(logging.INFO, "lifecycle"):
+        life.live(shop)
+    assert "web is skipped because of broken" in caplog.messages
+    assert "orders is unavailable: no broker" in caplog.messages
+    assert "orders is available again" in caplog.messages

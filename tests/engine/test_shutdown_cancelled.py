@@ -37,11 +37,17 @@ def test_a_cancellation_is_a_request(life: Life, during: str) -> None:
     part(shop, "slow", start=1)
     when = {"start": 0.5, "body": 3, "drain": 6.5, "close": 8.5}[during]
 
+    async def cancel(scope: anyio.CancelScope) -> None:
+        await anyio.sleep(when)
+        scope.cancel()
+
     async def main() -> str:
-        with anyio.move_on_after(when) as scope:
-            async with running(shop, observers=[life.observe]):
-                await anyio.sleep(5)
-            return "it went on as if nothing had happened"
+        async with anyio.create_task_group() as group:
+            with anyio.CancelScope() as scope:
+                group.start_soon(cancel, scope)
+                async with running(shop, observers=[life.observe]):
+                    await anyio.sleep(5)
+                return "it went on as if nothing had happened"
         assert scope.cancelled_caught
         return "cancelled"
 

@@ -310,7 +310,7 @@ def test_asked_during_the_start(life: Life) -> None:
     assert report is not None
     assert [
         "3 = draining",
-        "3 slow stopped",
+        "3 slow started",  # which is to say: its start has ended, by a ClosedError
         "3 database drains",
         "4 database drained",
         "4 = closing",

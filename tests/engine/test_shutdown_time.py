@@ -317,6 +317,23 @@ def test_extend_that_lapses(life: Life) -> None:
 
 
 @pytest.mark.rule("D7")
+def test_extend_after_a_drain_that_was_cut_off(life: Life) -> None:
+    """Each hook has a time of its own, whatever became of the one before."""
+    shop = Registry("shop")
+
+    async def slowly() -> None:
+        Lifetime.current().extend(2)
+        await anyio.sleep(2.5)
+
+    part(shop, "jobs", drain=forever, stop=slowly, drain_timeout=1, stop_timeout=1)
+
+    lived = life.live(shop, asked)
+
+    assert [("jobs", "cut", 1)] == errors(lived)
+    assert (1, 2.5) == took(lived, "jobs")
+
+
+@pytest.mark.rule("D7")
 def test_extend_moves_no_more_than_that(life: Life) -> None:
     """The grace period stays what it is, and so do the drain's end and the others' seconds."""
     shop = Registry("shop")

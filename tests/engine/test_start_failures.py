@@ -607,3 +607,83 @@ def test_an_optional_start_that_timed_out_unwinds_while_the_system_runs(life: Li
     lived = life.live(shop, body)
     assert ["1 body", "6 slow has unwound", "6 database stops"] == life.log
     assert lived.error is None
+
+
+@pytest.mark.rule("S5")
+def test_a_timed_out_start_that_fails_while_it_unwinds(life: Life) -> None:
+    """What it raised then is the cause of its timeout."""
+    shop = Registry("shop")
+
+    @shop.component(start_timeout=2)
+    async def slow() -> None:
+        try:
+            await anyio.sleep(50)
+        finally:
+            int("cannot unwind")
+
+    lived = life.live(shop)
+    assert isinstance(lived.error, StartTimeoutError)
+    assert isinstance(lived.error.__cause__, ValueError)
+    assert 1 == len(lived.errors)
+
+
+@pytest.mark.rule("R5")
+def test_a_cancelled_start_that_ends_the_program(life: Life) -> None:
+    """Its code counts, and the first cause stays what it was."""
+    shop = Registry("shop")
+
+    @shop.component
+    async def slow() -> None:
+        try:
+            await anyio.sleep(50)
+        finally:
+            raise SystemExit(9)
+
+    @shop.component
+    async def broken() -> None:
+        await anyio.sleep(1)
+        raise OSError(BROKEN)
+
+    lived = life.live(shop)
+    assert isinstance(lived.error, StartError)
+    assert lived.report is not None
+    assert (Outcome.START_FAILED, 9) == (lived.report.outcome, lived.report.exit_code)
+
+
+@pytest.mark.rule("S3")
+def test_a_start_that_is_abandoned_and_then_fails(life: Life) -> None:
+    """Nobody is interested any more: the report is complete without it."""
+    shop = Registry("shop")
+
+    @shop.component(stop_timeout=2)
+    async def slow() -> None:
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(50)
+        raise OSError(BROKEN)
+
+    @shop.component
+    async def broken() -> None:
+        await anyio.sleep(1)
+        raise OSError(BROKEN)
+
+    lived = life.live(shop, observers=[life.observe])
+    assert "3 = closed" in life.log
+    assert lived.report is not None
+    assert ["broken", "slow"] == [getattr(e, "component", "") for e in lived.report.errors]
+    assert ["slow"] == [one.component for one in lived.report.abandoned]
+
+
+@pytest.mark.uvloop
+def test_parameters_of_every_kind(life: Life) -> None:
+    """Positional only, keyword only, and those that nobody fills."""
+    shop = Registry("shop")
+    one = shop.value(1, name="one")
+
+    @shop.component
+    async def total(a: int = requires(one), /, b: int = 2, *, c: int = requires(one)) -> int:
+        return a + b + c
+
+    async def body(system: System) -> int:
+        return system[total]
+
+    assert 4 == life.live(shop, body).result

@@ -14,8 +14,14 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from lifecycle import Lifetime, Registry, System, requires
-from lifecycle.errors import StartError, StopError
+from lifecycle import Lifetime, Registry, Settings, System, requires, running
+from lifecycle.errors import (
+    ClosedError,
+    DrainTimeoutError,
+    StartError,
+    StopError,
+    WorkCancelledError,
+)
 from tests.engine.kit import Life, Noted
 
 if TYPE_CHECKING:
@@ -432,8 +438,6 @@ def test_the_callers_variables_are_seen(life: Life) -> None:
         seen.append(variable.get())
 
     async def main() -> None:
-        from lifecycle import running  # noqa: PLC0415
-
         variable.set("caller")
         async with running(shop):
             pass
@@ -547,8 +551,6 @@ def test_asking_from_a_thread_after_the_end(life: Life) -> None:
     assert system is not None
 
     def ask() -> None:
-        from lifecycle.errors import ClosedError  # noqa: PLC0415
-
         system.shut_down("too late", exit_code=3)
         with pytest.raises(ClosedError), system.hold("order 1"):
             pass
@@ -609,3 +611,48 @@ def test_calling_back_from_a_components_thread(life: Life) -> None:
         Lifetime.current().system.shut_down("again")
 
     assert life.live(shop).error is None
+
+
+def test_a_hold_in_a_thread_when_no_work_is_taken_any_more(life: Life) -> None:
+    """It is refused, as on the loop."""
+    shop = Registry("shop")
+
+    @shop.component
+    def legacy() -> Iterator[None]:
+        yield
+        with pytest.raises(ClosedError), Lifetime.current().hold("too late"):
+            life.note("never")
+        life.note("refused")
+
+    assert life.live(shop).error is None
+    assert ["refused"] == life.words
+
+
+def test_work_in_a_thread_that_is_cut_off(life: Life) -> None:
+    """A thread cannot be interrupted: it is told at the end of its work, whoever waits for that."""
+    shop, stuck = Registry("shop"), threading.Event()
+
+    async def body(system: System) -> None:
+        def work() -> None:
+            with pytest.raises(WorkCancelledError), system.hold("order 7"):
+                held.set()
+                stuck.wait(20)
+            life.note("told")
+
+        held = threading.Event()
+
+        async def carry() -> None:
+            await anyio.to_thread.run_sync(work)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(carry)
+            await life.in_thread(lambda: held.wait(20))
+            system.shut_down()
+            report = await system.closed()
+            life.note("closed")
+            assert ["order 7"] == [one.what for one in report.in_flight]
+            stuck.set()
+
+    lived = life.live(shop, body, Settings(grace_period=10, close_reserve=2))
+    assert isinstance(lived.error, DrainTimeoutError)
+    assert ["closed", "told"] == life.words

@@ -220,7 +220,7 @@ class Machine:
         self._body_in_flight = True
         return self._take()
 
-    def body_is_late(self) -> list[Command]:
+    def body_given_up(self) -> list[Command]:
         """The body was cancelled after a crash, and goes on: drain without it."""
         if self._awaits_body:
             self._awaits_body = False
@@ -233,7 +233,7 @@ class Machine:
         """The body has ended."""
         self._body = self._body_in_flight = False
         self._check_close()
-        return self.body_is_late()
+        return self.body_given_up()
 
     def held(self, component: int | None) -> None:
         """A piece of work was taken in."""
@@ -246,13 +246,25 @@ class Machine:
         self._work -= 1
         if component is not None:
             self._work_of[component] -= 1
-            if not self._work_of[component] and self._is_draining(component):
-                if self._hook_drained[component]:
-                    self._pass_on([component])
-                elif self._cut[component]:
-                    self._cut_drain(component)
-        if not self._work and self._drain_is_over:
+            if (
+                not self._work_of[component]
+                and self._is_draining(component)
+                and self._hook_drained[component]
+            ):
+                self._pass_on([component])
+        self._check_close()
+        return self._take()
+
+    def work_written_off(self, component: int | None) -> list[Command]:
+        """The time that work had to end, after it was cut, is over: of one, or of everyone.
+
+        Hooks are cut only now, and not when the work has ended: the hook that the work was in must
+        be able to handle that it was cut.
+        """
+        if component is None:
             self._cut_hooks()
+        elif self._is_draining(component) and not self._hook_drained[component]:
+            self._cut_drain(component)
         self._check_close()
         return self._take()
 
@@ -454,7 +466,7 @@ class Machine:
         self._check_close()
 
     def _cut_hooks(self) -> None:
-        """What was in flight has ended: now the drain hooks, and the body, which is like one."""
+        """After the work: now the drain hooks, and the body, which is like one."""
         if self._body_in_flight and not self._body_is_cut:
             self._body_is_cut = True
             self._out.append(CutBody())

@@ -11,7 +11,7 @@ from lifecycle import events
 from lifecycle._core.budget import UNWIND
 from lifecycle._engine import stacks
 from lifecycle._engine.flag import Flag
-from lifecycle.errors import CrashedError, StartError, StartTimeoutError
+from lifecycle.errors import CrashedError, StartError, StartTimeoutError, StopError
 from lifecycle.report import Abandoned
 
 if TYPE_CHECKING:
@@ -89,7 +89,8 @@ class _One:
         error: BaseException | None = None
         try:
             with self._scope:
-                async with self._companion(engine.system):
+                self._manager = self._companion(engine.system)
+                async with self._manager:
                     self._has_started(None)
                     await self._asked.wait()
                     self._began = engine.loop.now()
@@ -120,8 +121,14 @@ class _One:
         self.alarm = engine.keeper.at(until, self._abandon)
 
     def _abandon(self) -> None:
+        engine, hook = self._engine, "stop"
         stack = stacks.of(getattr(self._manager, "gen", None))
-        self._engine.account.abandoned.append(Abandoned(self.name, "stop", stack))
+        duration = engine.loop.now() - self._began
+        error = StopError(self.name, "stop", duration, abandoned=True)
+        engine.account.abandoned.append(Abandoned(self.name, "stop", stack))
+        engine.account.note(error)
+        engine.tell(events.HookAbandoned, component=self.name, hook=hook, stack=stack)
+        engine.tell(events.CompanionStopped, companion=self.name, duration=duration, error=error)
         self.settled.set()
 
     def _has_started(self, error: BaseException | None) -> None:
@@ -137,6 +144,8 @@ class _One:
 
     def _has_ended(self, error: BaseException | None) -> None:
         engine = self._engine
+        if self.settled.is_set:
+            return  # it was abandoned, and that was told
         if not self._is_in:
             failure = StartError(self.name, "" if error else "it was cancelled")
             failure.__cause__ = error

@@ -110,15 +110,24 @@ class Drains:
 
     def cut_work(self, command: commands.CutWork) -> None:
         """Cancel what is in flight: of one component, or of everyone."""
-        if command.component is None:
-            self._cut(lambda _: True)
-        else:
-            self._cut(lambda owner: owner == command.component)
+        component = command.component
+        self._cut(lambda owner: component is None or owner == component)
+        self._engine.keeper.at(
+            self._engine.loop.now() + budget.UNWIND,
+            functools.partial(self._write_off, component),
+        )
+
+    def _write_off(self, component: int | None) -> None:
+        self._engine.in_flight.write_off()
+        self._engine.apply(self._engine.machine.work_written_off(component))
 
     def _cut_work_of_system(self) -> None:
         """What belongs to no component has used up its time to drain."""
         body = self._engine.body
-        if not self._cut(lambda owner: owner is None) and body is not None and body.is_in_flight:
+        if self._cut(lambda owner: owner is None):
+            until = self._engine.loop.now() + budget.UNWIND
+            self._engine.keeper.at(until, self._engine.in_flight.write_off)
+        elif body is not None and body.is_in_flight:
             self._cut_body()
 
     def _cut(self, concerns: Callable[[int | None], bool]) -> bool:
@@ -126,10 +135,6 @@ class Drains:
         cut = self._engine.in_flight.cut(concerns)
         for name in dict.fromkeys(work.component for work in cut):
             self._note_cut(name, [work for work in cut if work.component == name])
-        if cut:
-            self._engine.keeper.at(
-                self._engine.loop.now() + budget.UNWIND, self._engine.in_flight.write_off
-            )
         return bool(cut)
 
     def _note_cut(self, name: str | None, works: list[Work]) -> None:

@@ -287,7 +287,7 @@ class Engine:
         """Start a task."""
         assert self._tasks is not None  # noqa: S101  it runs
         start_soon = functools.partial(self._tasks.start_soon, run, name=f"lifecycle: {name}")
-        self.in_own_context(start_soon)
+        self.in_own_context(start_soon)  # type: ignore[unused-awaitable]
 
     def _enter(self, command: commands.Enter) -> None:
         phase = command.phase
@@ -308,12 +308,12 @@ class Engine:
     def _cancel_body(self, command: commands.CancelBody) -> None:
         del command
         if self.body is None or self.body.waits_for_the_end:
-            self.apply(self.machine.body_ended())
+            self.apply(self.machine.body_given_up())
             return
         self.body.cancel()
         self.keeper.at(
             self.loop.now() + self.settings.stop_timeout,
-            lambda: self.apply(self.machine.body_is_late()),
+            lambda: self.apply(self.machine.body_given_up()),
         )
 
     def _settle(self, command: commands.Settled) -> None:

@@ -112,6 +112,11 @@ class System:
         )
 
     @property
+    def shutdown_reason(self) -> str | None:
+        """Why it shuts down, from the first moment on; None before."""
+        return self._engine.shutdown.reason
+
+    @property
     def draining(self) -> bool:
         """Whether no new work is to be taken, and what runs is to come to its end."""
         return self._engine.draining.is_set

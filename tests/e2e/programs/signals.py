@@ -59,6 +59,8 @@ async def work(life: Lifetime, database: str = requires(database)) -> None:
         await anyio.to_thread.run_sync(CHILDREN[MODE])
     elif MODE == "ends":
         system.shut_down("it was enough")
+    elif MODE == "in another thread":
+        threading.Timer(0.5, take_a_signal).start()
     say("works")
     await life.wait_draining()
     with life.hold("work"):
@@ -71,6 +73,11 @@ async def work(life: Lifetime, database: str = requires(database)) -> None:
 @shop.component(after=[work])
 def last() -> None:
     """Once it is ready, the whole system is: the next thing that happens is `RUNNING`."""
+
+
+def take_a_signal() -> None:
+    """Have SIGTERM interrupt this thread, and not the one that waits in the event loop."""
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
 
 
 def wait_for_a_signal() -> None:

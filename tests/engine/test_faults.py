@@ -1,0 +1,61 @@
+"""Faults of the engine itself: they end a run with an error, and never hang it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from unittest import mock
+
+import anyio
+import pytest
+
+from lifecycle import Registry, System, running
+from lifecycle._core.machine import Machine
+from tests.engine.kit import Life, Noted
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+FAULT = "a fault of lifecycle itself"
+
+
+@pytest.mark.parametrize("fact", ["begin", "started", "shut_down", "drained", "stopped"])
+def test_a_fault_of_the_engine_is_raised(life: Life, fact: str) -> None:
+    """Whichever step it happens in, nobody is left waiting, and the fault is what is raised."""
+    shop = Registry("shop")
+    shop.add(Noted(life, "web"), name="web")
+
+    async def main() -> None:
+        async with running(shop):
+            life.note("body")
+
+    fault = RuntimeError(FAULT)
+    with (
+        mock.patch.object(Machine, fact, side_effect=fault),
+        pytest.raises(BaseException) as caught,  # noqa: PT011  it may be in groups
+    ):
+        life.run(main)
+    error = caught.value
+    while parts := getattr(error, "exceptions", ()):
+        (error,) = parts
+    assert error is fault
+
+
+def test_a_fault_in_an_alarm_is_raised(life: Life) -> None:
+    """What the engine does at a certain time may fail as well."""
+    shop = Registry("shop")
+
+    @shop.component(drain_timeout=1)
+    async def thing() -> AsyncIterator[None]:
+        yield
+
+    thing.drain(lambda _: anyio.sleep(50))
+    fault = RuntimeError(FAULT)
+
+    async def body(system: System) -> None: ...
+
+    with mock.patch.object(Machine, "drain_timed_out", side_effect=fault):
+        lived = life.live(shop, body)
+    error = lived.error
+    while parts := getattr(error, "exceptions", ()):
+        (error,) = parts
+    assert error is fault

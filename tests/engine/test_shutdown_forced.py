@@ -1,0 +1,196 @@
+"""A second interrupt: no drains any more, stops under a short deadline."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from lifecycle import Lifetime, Registry, Settings, running, signals
+from lifecycle.errors import ClosedError, WorkCancelledError
+from tests.engine.kit import Life
+from tests.engine.parts import companion, end, forever, ignoring, part
+
+if TYPE_CHECKING:
+    from lifecycle import Report
+
+GRACE = Settings(grace_period=30, close_reserve=10, drain_delay=5, stop_timeout=20)
+
+
+def interrupted(
+    life: Life, shop: Registry, *times: float, companions: Any = (), body: Any = None
+) -> Report:
+    """Run a system that is interrupted at these times; returns the report."""
+    reports: list[Report | None] = []
+
+    async def interrupt() -> None:
+        for time in times:
+            await anyio.sleep(time - life.now())
+            signal.raise_signal(signal.SIGINT)
+
+    async def main() -> None:
+        with signals.handling([signal.SIGINT]) as handling:
+            async with anyio.create_task_group() as group:
+                group.start_soon(interrupt)
+                try:
+                    async with running(
+                        shop,
+                        GRACE,
+                        companions=[attached(handling), *companions],
+                        observers=[life.observe],
+                    ) as system:
+                        await (system.closed() if body is None else body(system))
+                    reports.append(system.report)
+                except Exception as error:  # noqa: BLE001  whatever it is, it has the report
+                    reports.append(getattr(error, "report", None))
+
+    life.run(main)
+    (report,) = reports
+    assert report is not None
+    return report
+
+
+def attached(handling: signals.Handling) -> Any:
+    """Attach the system from the very beginning: a companion."""
+
+    class Attached:
+        def __init__(self, system: Any) -> None:
+            handling.attach(system)
+
+        async def __aenter__(self) -> None:
+            """Enter."""
+
+        async def __aexit__(self, *args: object) -> None:
+            """Leave."""
+
+    return Attached
+
+
+def test_one_interrupt_is_fast(life: Life) -> None:
+    """No delay; everything is drained and stopped."""
+    shop = Registry("shop")
+    part(shop, "database", drain=3, stop=1)
+
+    report = interrupted(life, shop, 1)
+
+    assert ["1 = draining", "1 database drains", "4 database drained"] == end(life)[:3]
+    assert ("clean", 0, "received SIGINT") == (
+        str(report.outcome),
+        report.exit_code,
+        report.reason,
+    )
+
+
+def test_two_are_immediate(life: Life) -> None:
+    """Drains are cut off and no more are begun; stops have 2 s together."""
+    shop = Registry("shop")
+    database = part(shop, "database", drain=3, stop=0.5)
+    cache = part(shop, "cache", drain=3, stop=forever, requires=database)
+    part(shop, "jobs", drain=10, stop=0.5, requires=cache)
+
+    report = interrupted(life, shop, 1, 2)
+
+    assert [
+        "1 = draining",
+        "1 jobs drains",
+        "2 jobs drained",
+        "2 = closing",
+        "2 jobs stops",
+        "2.5 jobs stopped",
+        "2.5 cache stops",
+        "3.25 cache stopped",
+        "3.25 database stops",
+        "3.75 database stopped",
+    ] == [line for line in end(life) if "companion" not in line][:10]
+    assert ("forced", 130) == (str(report.outcome), report.exit_code)
+    assert "3.75 closed: forced, 130" == end(life)[-1]
+
+
+def test_two_out_of_a_start(life: Life) -> None:
+    """What is starting is cancelled, what was ready is stopped without a drain."""
+    shop = Registry("shop")
+    database = part(shop, "database", drain=3, stop=0.5)
+    part(shop, "jobs", start=forever, requires=database)
+
+    report = interrupted(life, shop, 1, 1.5)
+
+    assert "database.drain" not in life.words
+    assert ("forced", 130) == (str(report.outcome), report.exit_code)
+
+
+def test_duplicates_are_one(life: Life) -> None:
+    """Process groups and terminals deliver the same interrupt more than once."""
+    shop = Registry("shop")
+    part(shop, "database", drain=3, stop=0.5)
+
+    report = interrupted(life, shop, 1, 1.05)
+
+    assert "clean" == report.outcome
+    assert "4.5 closed: clean, 0" == end(life)[-1]
+
+
+def test_work_is_cut_off(life: Life) -> None:
+    """What is in flight is cancelled, counted and told, as at the end of a drain."""
+    shop = Registry("shop")
+    jobs = part(shop, "jobs", drain=1)
+
+    async def body(system: Any) -> None:
+        with pytest.raises(WorkCancelledError), system.hold("job", component=jobs):
+            await anyio.sleep_forever()
+        with pytest.raises(ClosedError), system.hold("another"):
+            pass
+
+    report = interrupted(life, shop, 1, 2, body=body)
+
+    assert "job" in [work.what for work in report.in_flight]
+    assert ("forced", 130) == (str(report.outcome), report.exit_code)
+    assert "2 closed: forced, 130" == end(life)[-1]
+
+
+def test_it_ends_in_time_whatever_ignores_it(life: Life) -> None:
+    """Half a second for what is cut off, 2 s for the stops, and nothing is waited for after that."""
+    shop = Registry("shop")
+    database = part(shop, "database", drain=ignoring(50), stop=ignoring(50))
+    part(shop, "jobs", drain=ignoring(50), stop=ignoring(50), requires=database)
+    part(shop, "late", start=ignoring(50), start_timeout=0.5, optional=True, requires=database)
+
+    report = interrupted(life, shop, 1, 2, companions=[companion(life, stop=ignoring(50))])
+
+    closed = next(line for line in life.log if "closed:" in line)
+    assert float(closed.split()[0]) <= 2 + 0.5 + 2 + 1.1
+    assert ("forced", 130) == (str(report.outcome), report.exit_code)
+    assert {"database", "jobs", "late"} <= {one.component for one in report.abandoned}
+
+
+@pytest.mark.parametrize("second", [4.5, 6.5], ids=["drain", "close"])
+def test_the_second_one_late(life: Life, second: float) -> None:
+    """It cuts short whatever is under way."""
+    shop = Registry("shop")
+    database = part(shop, "database", drain=1, stop=5)
+    part(shop, "jobs", drain=4, stop=15, requires=database)
+
+    report = interrupted(life, shop, 1, second)
+
+    closed = next(line for line in life.log if "closed:" in line)
+    assert float(closed.split()[0]) <= second + 2.5
+    assert ("forced", 130) == (str(report.outcome), report.exit_code)
+
+
+def test_a_stop_knows_what_is_left(life: Life) -> None:
+    """The hook's `time_left` shrinks with the deadline."""
+    shop = Registry("shop")
+    left: list[float] = []
+
+    async def stop() -> None:
+        left.append(Lifetime.current().time_left)
+        await anyio.sleep(1)
+        left.append(Lifetime.current().time_left)
+        await anyio.sleep(0.5)
+
+    part(shop, "jobs", stop=stop)
+
+    interrupted(life, shop, 1, 1.5)
+
+    assert [20, 1.5] == left
