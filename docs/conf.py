@@ -6,6 +6,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import pkgutil
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -24,7 +25,9 @@ project = "lifecycle"
 author = "The lifecycle authors"
 version = release = importlib.metadata.version("anyio-lifecycle")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc"]
+sys.path.insert(0, str(Path(__file__).parent))  # for the extension _generate, beside this file
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "_generate"]
 exclude_patterns = ["build"]
 html_theme = "furo"
 html_title = f"lifecycle {release}"
@@ -33,20 +36,26 @@ default_role = "py:obj"
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
 
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"members": True, "undoc-members": True, "show-inheritance": True}
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 
 # A reference to anything of our own has to resolve. Names of others (there is no inventory to look
-# them up in, so that the build needs no network), type variables and private modules need not.
+# them up in, so that the build needs no network), type variables and private modules need not; nor
+# do the classes behind `Component` and `Registry`, which nobody imports.
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!lifecycle\.).*"),
     (r"py:.*", r"(.*\.)?[A-Z][A-Za-z]?(_co|_contra)?"),
     (r"py:.*", r".*\._.*"),
+    (r"py:.*", r"lifecycle\.(component|decorators|verbs)\..*"),
 ]
 
 PUBLIC = (
     "lifecycle",
+    "lifecycle.options",
+    "lifecycle.settings",
+    "lifecycle.states",
+    "lifecycle.report",
     "lifecycle.errors",
     "lifecycle.events",
     "lifecycle.preflight",
@@ -99,12 +108,14 @@ def write_reference(_app: Sphinx) -> None:
 def page(module: ModuleType) -> str:
     """Write the page of one module."""
     lines = [f"# `{module.__name__}`", "", "```{eval-rst}", f".. automodule:: {module.__name__}"]
+    # Modules among the names of `lifecycle` have pages of their own, and what it has is shown once.
+    own = {name for name in names(lifecycle) if not isinstance(vars(lifecycle)[name], ModuleType)}
     if module is lifecycle:
-        # Modules among its names have pages of their own.
-        values = ((name, getattr(lifecycle, name)) for name in sorted(names(lifecycle)))
-        members = [name for name, value in values if not isinstance(value, ModuleType)]
-        lines += [f"   :members: {', '.join(members)}"] if members else ["   :no-members:"]
-        lines.append("   :imported-members:")
+        lines += [f"   :members: {', '.join(sorted(own))}", "   :imported-members:"]
+        # What `Registry` declares with is inherited.
+        lines.append("   :inherited-members: Generic, int, str")
+    elif shown_there := own & names(module):
+        lines.append(f"   :exclude-members: {', '.join(sorted(shown_there))}")
     return "\n".join([*lines, "```", ""])
 
 
@@ -113,16 +124,18 @@ def resolve_home(
 ) -> reference | None:
     """Link what is referred to by the module it is written in to where users import it from."""
     target = node.get("reftarget", "")
-    for name in names(lifecycle):
-        value = getattr(lifecycle, name)
-        home = f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '')}"
-        if f"{target}.".startswith(f"{home}."):
-            domain = env.domains.python_domain
-            public = f"lifecycle.{name}{target.removeprefix(home)}"
-            docname = node.get("refdoc", "")
-            return domain.resolve_xref(
-                env, docname, app.builder, node["reftype"], public, node, content
-            )
+    for module in public_modules():
+        for name in names(module):
+            value = getattr(module, name)
+            home = f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '')}"
+            public = f"{module.__name__}.{name}"
+            if f"{target}.".startswith(f"{home}.") and home != public:
+                public += target.removeprefix(home)
+                domain = env.domains.python_domain
+                docname = node.get("refdoc", "")
+                return domain.resolve_xref(
+                    env, docname, app.builder, node["reftype"], public, node, content
+                )
     return None
 
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self
 
+from lifecycle._engine.loop import woken_by_signals
 from lifecycle.settings import DEFAULT_SIGNALS
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Handling:
         self._numbers = tuple(numbers)
         self._previous: dict[int, Any] = {}
         self._systems: list[System] = []
+        self._while_attached = contextlib.ExitStack()
         self._early: list[tuple[int, float]] = []
         self.on_signal: Callable[[int], object] | None = None
         """Told each signal first, in the handler."""
@@ -79,12 +81,15 @@ class Handling:
         traceback: TracebackType | None,
     ) -> None:
         """Put the previous handlers back."""
+        self._while_attached.close()
         if self in _active:
             _active.remove(self)
             self.restore()
 
     def attach(self, system: System) -> None:
         """Let signals reach a system, those that came already first."""
+        if not self._systems:
+            self._while_attached.enter_context(woken_by_signals())
         self._systems.append(system)
         early, self._early = self._early, []
         for number, at in early:

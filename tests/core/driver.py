@@ -1,18 +1,18 @@
 """A legal engine for the machine, as data, and the invariants that it holds the machine to.
 
 The driver keeps a view of its own of what it was told and what it has said. It says only what the
-engine may say in that situation, and after each fact it looks at every command that came out and at
-what should have come out and did not:
+engine may say in that situation, and after each fact it looks at every command that came out and
+at what should have come out and did not:
 
 * **order**: nothing starts before everything that it depends on is settled; nothing drains, and
   nothing stops, before everything that depends on it has.
-* **promptness**: whatever may start, drain, close, stop or settle does so at once; nothing waits for
-  a deadline that nobody needs.
-* **once**: each component is started or skipped, once; drained at most once; stopped exactly once if
-  it became ready, and never otherwise.
+* **promptness**: whatever may start, drain, close, stop or settle does so at once; nothing waits
+  for a deadline that nobody needs.
+* **once**: each component is started or skipped, once; drained at most once; stopped exactly once
+  if it became ready, and never otherwise.
 * **nothing leaked**: when all has settled no start unwinds, no hook runs, nothing is in flight.
 * **drained before closed**: no stop before every drain hook has ended and nothing is in flight.
-* **cut**: when time is over, everything that is still waited for was told to end, work before hooks.
+* **cut**: when time is over, all that is still waited for was told to end, work before hooks.
 * **holds**: a component with work in flight has not drained; work is taken until the drain is over.
 * **crash**: what crashed is not asked to drain, and is stopped in its turn. The body is cancelled,
   and the drain begins when it has ended.
@@ -23,11 +23,9 @@ what should have come out and did not:
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from lifecycle._core import commands as c
-from lifecycle._core.component import Kind, Node
 from lifecycle._core.machine import Machine
 from lifecycle.states import Phase, State
 
@@ -35,115 +33,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from lifecycle._core.commands import Command
+    from tests.core.graphs import Graph
 
 T = TypeVar("T")
 
 SYSTEM = -1
 """Who holds what belongs to no component: the last place in `Driver.holds`."""
-
-NO, SOFT, HARD = range(3)
-"""How one component depends on another: not, by `wants` or `after`, by `requires`."""
-
-
-class Graph(NamedTuple):
-    """Up to a few components: what `Machine` has to know of them."""
-
-    requires: tuple[tuple[int, ...], ...]
-    soft: tuple[tuple[int, ...], ...]
-    optional: tuple[bool, ...]
-
-    @property
-    def size(self) -> int:
-        """How many components there are."""
-        return len(self.requires)
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether every component has to do with every other, directly or not."""
-        reached = {0}
-        for _ in range(self.size):
-            for who, others in enumerate(self.dependencies):
-                if reached & {who, *others}:
-                    reached |= {who, *others}
-        return len(reached) == self.size
-
-    def nodes(self) -> list[Node]:
-        """Make the nodes; soft edges are by turns `wants` and `after`, which is all the same."""
-        return [
-            Node(
-                index=index,
-                name="abcdefghij"[index],
-                handle=object(),
-                kind=Kind.FUNCTION,
-                requires=self.requires[index],
-                wants=self.soft[index][::2],
-                after=self.soft[index][1::2],
-                optional=self.optional[index],
-            )
-            for index in range(self.size)
-        ]
-
-    @property
-    def dependencies(self) -> tuple[tuple[int, ...], ...]:
-        """What each starts after and ends before."""
-        return tuple((*h, *s) for h, s in zip(self.requires, self.soft, strict=True))
-
-    def __str__(self) -> str:
-        """Write it as ``a b?(a) c(b a~)``: optional, requires, wants."""
-        names = "abcdefghij"
-        return " ".join(
-            names[i]
-            + "?" * self.optional[i]
-            + (
-                "(" + " ".join([names[d] for d in hard] + [f"{names[d]}~" for d in soft]) + ")"
-                if (hard := self.requires[i]) + (soft := self.soft[i])
-                else ""
-            )
-            for i in range(self.size)
-        )
-
-
-def graphs(size: int) -> Iterator[Graph]:
-    """Every graph of that size that `plan` lets pass (rule G1), up to the order of its nodes."""
-    seen = set()
-    pairs = [(one, other) for one in range(size) for other in range(one)]
-    for kinds in itertools.product((NO, SOFT, HARD), repeat=len(pairs)):
-        edges = {pair: kind for pair, kind in zip(pairs, kinds, strict=True) if kind}
-        for optional in itertools.product((False, True), repeat=size):
-            if any(
-                kind == HARD and optional[dependency] and not optional[dependent]
-                for (dependent, dependency), kind in edges.items()
-            ):
-                continue
-            form = min(_relabelled(edges, optional, order) for order in _orders(edges, size))
-            if form not in seen:
-                seen.add(form)
-                yield _graph(edges, optional)
-
-
-def _orders(edges: dict[tuple[int, int], int], size: int) -> Iterator[tuple[int, ...]]:
-    for order in itertools.permutations(range(size)):
-        if all(order[dependency] < order[dependent] for dependent, dependency in edges):
-            yield order
-
-
-def _relabelled(
-    edges: dict[tuple[int, int], int], optional: Sequence[bool], order: Sequence[int]
-) -> tuple[object, ...]:
-    renamed = sorted((order[one], order[other], kind) for (one, other), kind in edges.items())
-    flags = sorted((order[index], flag) for index, flag in enumerate(optional))
-    return (*renamed, *flags)
-
-
-def _graph(edges: dict[tuple[int, int], int], optional: Sequence[bool]) -> Graph:
-    def by(kind: int) -> tuple[tuple[int, ...], ...]:
-        return tuple(
-            tuple(other for (one, other), k in edges.items() if one == index and k == kind)
-            for index in range(len(optional))
-        )
-
-    return Graph(by(HARD), by(SOFT), tuple(optional))
-
 
 # How far one component has come, in the driver's view.
 IDLE, STARTING, CANCELLED, EXPIRED, READY, GONE, SKIPPED = "-scxrgk"
@@ -161,14 +56,14 @@ _DRAINING = frozenset({Phase.DRAINING, Phase.ROLLING_BACK})
 NONE, RUNS, WAITS, OVER = "-bwo"
 
 
-class Fault(AssertionError):
+class BrokenError(AssertionError):
     """The machine broke an invariant."""
 
 
 def check(holds: object, what: str) -> None:
     """Raise where an invariant does not hold."""
     if not holds:
-        raise Fault(what)
+        raise BrokenError(what)
 
 
 class Action(NamedTuple):
@@ -211,6 +106,7 @@ class Driver:
         self.crashed = [False] * size
         self.timed_out = [False] * size
         self.cut_hook = [False] * size
+        self.ends_work = [False] * (size + 1)
         self.holds = [0] * (size + 1)
         self.cut_holds = [0] * (size + 1)
         self.phase = Phase.PREFLIGHT
@@ -252,10 +148,9 @@ class Driver:
         return [action for action in found if action.cost <= self.left]
 
     def _actions(self) -> Iterator[tuple[str, int | None, int, bool]]:
-        phase = self.phase
-        if phase is Phase.CLOSED:
+        if self.phase is Phase.CLOSED:
             return
-        if phase is Phase.PREFLIGHT:
+        if self.phase is Phase.PREFLIGHT:
             yield "begin", None, 0, True
             yield "preflight_failed", None, 1, False
         for who in range(self.graph.size):
@@ -265,13 +160,17 @@ class Driver:
                 yield "held", who, 1, False
             if self.holds[who]:
                 yield "released", who, 0, True
+            if self.ends_work[who]:
+                yield "work_written_off", who, 0, True
         yield from self._actions_of_body()
+        yield from self._actions_of_all()
+
+    def _actions_of_all(self) -> Iterator[tuple[str, int | None, int, bool]]:
         yield "shut_down", None, 0, False
-        if phase in (Phase.RUNNING, Phase.PREFLIGHT, Phase.STARTING):
-            yield "shut_down_with_delay", None, 0, False
-        if phase is Phase.DELAYING:
+        yield "shut_down_with_delay", None, 0, False
+        if self.phase is Phase.DELAYING:
             yield "delay_over", None, 0, True
-        if phase in _DRAINING and not self.closing and not self.over:
+        if self.phase in _DRAINING and not self.closing and not self.over:
             yield "drain_over", None, 1, True
         if not self.forced:
             yield "force", None, 1, False
@@ -394,6 +293,14 @@ class Driver:
         self.cut_holds[who] = max(0, self.cut_holds[who] - 1)
         self._obey(self.machine.released(None if who == SYSTEM else who))
 
+    def _work_written_off(self, who: int) -> None:
+        """The time of what was cut is over: of one component, or, `SYSTEM`, of everyone."""
+        self.ends_work[who] = False
+        for owner in (*range(self.graph.size), SYSTEM):
+            while self.cut_holds[owner]:
+                self._released(owner)
+        self._obey(self.machine.work_written_off(None if who == SYSTEM else who))
+
     def _drained(self, who: int) -> None:
         self.drain[who] = ENDED
         self._obey(self.machine.drained(who))
@@ -414,12 +321,16 @@ class Driver:
     def _shut_down(self) -> None:
         self.asked = True
         self._obey(self.machine.shut_down(delay=False))
+        check(self.phase not in (Phase.RUNNING, Phase.DELAYING), "nobody asked for a delay")
 
     _delay_over = _shut_down
 
     def _shut_down_with_delay(self) -> None:
         self.asked = True
+        was = self.phase
         self._obey(self.machine.shut_down(delay=True))
+        delays = was in (Phase.RUNNING, Phase.DELAYING)
+        check((self.phase is Phase.DELAYING) is delays, "a delay is for what runs")
 
     def _drain_over(self) -> None:
         self.over = True
@@ -556,10 +467,12 @@ class Driver:
             check(self.over, f"{command} while there is time")
             check(any(self.holds), f"{command} of nothing")
             self.cut_holds = self.holds.copy()
+            self.ends_work[SYSTEM] = True
         else:
             check(self.timed_out[who], f"{command} while there is time")
             check(self.holds[who], f"{command} of nothing")
             self.cut_holds[who] = self.holds[who]
+            self.ends_work[who] = True
 
     def _on_CutBody(self, command: c.CutBody) -> None:  # noqa: N802
         check(self.over, f"{command} while there is time")
@@ -698,10 +611,10 @@ class Driver:
         work = any(self.holds) or self.body_in_flight
         if self.over:
             check(self.holds == self.cut_holds, "time is over, and work was not cut")
-            cut = self.body_was_cut or not self.body_in_flight or any(self.holds)
-            check(cut, "the body was not cut")
             check(work or HOOK in self.drain, "time is over, nothing runs, and it does not close")
-            if not any(self.holds):
+            if not self.ends_work[SYSTEM]:
+                check(not any(self.holds), "time is over, and work was not written off")
+                check(self.body_was_cut or not self.body_in_flight, "the body was not cut")
                 for who, drain in enumerate(self.drain):
                     check(drain != HOOK or self.cut_hook[who], f"hook of {who} was not cut")
             return
@@ -716,8 +629,7 @@ class Driver:
     def _look_at_drain(self, who: int, drain: str) -> None:
         if drain == IDLE:
             waits = any(
-                self.start[d] in _UNDER_WAY
-                or (self.start[d] == READY and self.drain[d] != DRAINED)
+                self.start[d] in _UNDER_WAY or (self.start[d] == READY and self.drain[d] != DRAINED)
                 for d in self.dependents[who]
             )
             # What crashed has no hook: it has drained as soon as its work has ended.
@@ -728,7 +640,7 @@ class Driver:
         if self.timed_out[who] and drain != DRAINED:
             if self.holds[who]:
                 check(self.cut_holds[who] == self.holds[who], f"work of {who} was not cut")
-            elif drain == HOOK:
+            elif drain == HOOK and not self.ends_work[who]:
                 check(self.cut_hook[who], f"hook of {who} was not cut")
 
     def _look_at_stops(self) -> None:

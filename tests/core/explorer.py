@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from tests.core.driver import Driver, Fault
+from tests.core.driver import BrokenError, Driver
 
 if TYPE_CHECKING:
-    from tests.core.driver import Graph
+    from tests.core.graphs import Graph
 
 
 def explore(graph: Graph, *, most: int, holds: int = 1) -> int:
@@ -31,7 +31,7 @@ def explore(graph: Graph, *, most: int, holds: int = 1) -> int:
             there = here.clone()
             try:
                 there.say(action)
-            except (Fault, RuntimeError, IndexError) as error:
+            except (BrokenError, RuntimeError, IndexError) as error:
                 message = f"{graph}: {', '.join(there.said)}: {error}"
                 raise AssertionError(message) from error
             key = there.key()

@@ -12,7 +12,7 @@ from lifecycle._core.transitions import COMPONENT, SYSTEM, Cause, Fact, follow
 from lifecycle.states import Phase, State
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from lifecycle._core.commands import Command
 
@@ -114,7 +114,8 @@ def test_the_drain_is_over() -> None:
 
     assert told(machine.drain_over()) == "CutWork(None)"
     assert not machine.accepts_work
-    assert told(machine.released(A)) == "CutDrain(b)"
+    assert told(machine.released(A)) == ""
+    assert told(machine.work_written_off(None)) == "CutDrain(b)"
     assert told(machine.drained(B)) == "HasDrained(b) Enter(closing) Stop(b, False)"
     assert told(machine.stopped(B)) == "Stop(a, True)"
 
@@ -129,7 +130,8 @@ def test_the_time_of_one_component_is_over() -> None:
     assert told(machine.drain_timed_out(B)) == "CutWork(b)"
     assert machine.is_cut(B)
     assert machine.accepts_work
-    assert told(machine.released(B)) == "CutDrain(b)"
+    assert told(machine.released(B)) == ""
+    assert told(machine.work_written_off(B)) == "CutDrain(b)"
     assert told(machine.drained(B)) == "HasDrained(b) Drain(a)"
 
 
@@ -232,7 +234,8 @@ def test_the_body_is_cut_after_its_work() -> None:
     machine.drained(A)
 
     assert told(machine.drain_over()) == "CutWork(None)"
-    assert told(machine.released(None)) == "CutBody()"
+    assert told(machine.released(None)) == ""
+    assert told(machine.work_written_off(None)) == "CutBody()"
     assert told(machine.body_ended()) == "Enter(closing) Stop(a, False)"
 
 
@@ -295,10 +298,15 @@ def test_a_shutdown_at_any_other_time_changes_nothing() -> None:
     machine = running(node(A))
     machine.shut_down(delay=False)
 
-    for go_on in (lambda: machine.drained(A), lambda: machine.stopped(A), machine.closed):
+    go_on: list[Callable[[], object]] = [
+        lambda: machine.drained(A),
+        lambda: machine.stopped(A),
+        machine.closed,
+    ]
+    for step in go_on:
         assert told(machine.shut_down(delay=False)) == ""
         assert told(machine.shut_down(delay=True)) == ""
-        go_on()
+        step()
     assert told(machine.shut_down(delay=False)) == ""
     assert told(machine.force()) == ""
     assert told(machine.drain_over()) == ""

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from tests.core.driver import Graph, graphs
 from tests.core.explorer import explore
+from tests.core.graphs import Graph, graphs
 
 IN_DEPTH = bool(os.environ.get("LIFECYCLE_EXPLORE"))
 """Whether to look far longer: hours instead of half a minute."""

@@ -1,4 +1,4 @@
-"""The machine with more components than can be explored, at random; the invariants are in `driver`."""
+"""The machine with more components than can be explored; the invariants are in `driver`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from lifecycle.states import Phase
-from tests.core.driver import Action, Driver, Graph
+from tests.core.driver import Action, Driver
+from tests.core.graphs import Graph
 
 MOST = 9
 

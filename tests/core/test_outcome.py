@@ -30,13 +30,17 @@ ALONE = {
 @pytest.mark.parametrize("field", ALONE)
 def test_each_outcome(field: str) -> None:
     """One thing that went wrong is one outcome."""
-    assert ALONE[field] is Verdict(**{field: 15 if field == "forced_by" else True}).outcome
+    fields: dict[str, Any] = {field: 15 if field == "forced_by" else True}
+
+    assert ALONE[field] is Verdict(**fields).outcome
 
 
 @pytest.mark.parametrize("field", ["interrupted", "asked_code", "preflight_code"])
 def test_what_was_asked_for_is_clean(field: str) -> None:
     """A code, or an interrupt, is no outcome of its own."""
-    assert Outcome.CLEAN is Verdict(**{field: 1}).outcome
+    fields: dict[str, Any] = {field: 1}
+
+    assert Outcome.CLEAN is Verdict(**fields).outcome
 
 
 def test_clean() -> None:

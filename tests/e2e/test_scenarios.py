@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-# Programs that are to end within a grace period of 3 s; what they are stuck in takes 100.
-LONGER_THAN_THE_GRACE = 15.0
+# For programs that are to end within 3 s or less, and are stuck in what takes 100.
+SOON = 15.0
 
 NOT_STARTED = "lifecycle: The system did not start, and what had started was stopped again."
 NOT_FINISHED = "lifecycle: The system was shut down, but not everything could be finished."
@@ -132,13 +132,13 @@ def test_a_stop_hook_hangs(backend: str) -> None:
     ],
 )
 def test_a_hook_does_not_end(backend: str, mode: str, hook: str, line: str) -> None:
-    """What it uses is stopped all the same, and the process ends; it is named, with its stack."""
+    """It is left behind, the rest is stopped, and the process ends; it is named, with its stack."""
     with program("stuck", backend, mode) as process:
         process.until("ready")
         process.send(signal.SIGTERM)
         process.until("stuck")
 
-        assert process.wait(LONGER_THAN_THE_GRACE) == 75
+        assert process.wait(SOON) == 75
     assert process.said == ["ready", "stuck", "database closed"]
     what = r"had not ended after \S+ s and was cancelled; it ignored that and was abandoned"
     assert re.search(f"{hook} {what}", "\n".join(account(process)))
@@ -155,7 +155,7 @@ def test_a_hook_blocks_the_event_loop(backend: str, mode: str) -> None:
         process.send(signal.SIGTERM)
         process.until("stuck")
 
-        assert process.wait(LONGER_THAN_THE_GRACE) == 75
+        assert process.wait(SOON) == 75
     explained = process.output.partition("the grace period of 3 s is over")[2]
     hook = "start" if mode.endswith("start") else "stop"
     assert f"the {hook} hook of 'cache', at:" in explained
@@ -176,7 +176,7 @@ def test_one_interrupt_is_fast(backend: str) -> None:
         process.until("ready")
         process.send_group(signal.SIGINT)
 
-        assert process.wait(LONGER_THAN_THE_GRACE) == 0
+        assert process.wait(SOON) == 0
     assert process.said == [
         "ready",
         "order 1 done",

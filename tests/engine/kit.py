@@ -359,6 +359,22 @@ _WORDS: dict[type, str] = {
 }
 
 
+class Spy:
+    """A companion that keeps the system, for when the body is not reached."""
+
+    system: System
+
+    def __call__(self, system: System) -> contextlib.AbstractAsyncContextManager[None]:
+        self.system = system
+        return contextlib.nullcontext()
+
+    @property
+    def report(self) -> Report:
+        """The report of the system, which is over."""
+        assert self.system.report is not None
+        return self.system.report
+
+
 class Noted:
     """An object with hooks that writes what happens to it into the transcript."""
 

@@ -19,7 +19,7 @@ from lifecycle.errors import (
     StartError,
     StartTimeoutError,
 )
-from tests.engine.kit import Life, Lived, Noted
+from tests.engine.kit import Life, Lived, Noted, Spy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -429,20 +429,14 @@ def test_events_are_logged(life: Life, caplog: pytest.LogCaptureFixture) -> None
 @pytest.mark.uvloop
 def test_an_observer_may_act(life: Life) -> None:
     """It is told on the loop, and may ask for a shutdown, or look at the system."""
-    shop = Registry("shop")
-    systems: list[System] = []
+    shop, spy = Registry("shop"), Spy()
     shop.add(Noted(life, "a"), name="a")
     shop.add(Noted(life, "b"), name="b", requires="a")
 
-    @contextlib.asynccontextmanager
-    async def spy(system: System) -> AsyncIterator[None]:
-        systems.append(system)
-        yield
-
     def act(event: events.Event) -> None:
         if isinstance(event, events.ComponentStarted) and event.component == "a":
-            systems[0].status()
-            systems[0].shut_down("enough")
+            spy.system.status()
+            spy.system.shut_down("enough")
 
     lived = life.live(shop, companions=[spy], observers=[act])
     assert isinstance(lived.error, ClosedError)
@@ -455,22 +449,16 @@ def test_companions_and_checks_have_names(life: Life) -> None:
     shop = Registry("shop")
 
     class Named:
-        name = "disk"
+        name: str | None = "disk"
 
-        def __init__(self, system: System | None = None) -> None: ...
-
-        def __call__(self, system: System | None = None) -> Any:
-            return Named()
-
-        async def __aenter__(self) -> None: ...
-
-        async def __aexit__(self, *args: object) -> None: ...
+        def __call__(self, *_: System) -> Any:
+            return contextlib.nullcontext()
 
     class Unnamed(Named):
-        name = None  # type: ignore[assignment]
+        name = None
 
-    def ping(host: str, system: System | None = None) -> Any:
-        return Named()
+    def ping(host: str, *systems: System) -> Any:
+        return contextlib.nullcontext()
 
     for check in (Named(), Unnamed(), functools.partial(ping, "db")):
         shop.preflight(check)

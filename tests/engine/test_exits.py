@@ -7,7 +7,7 @@ import pytest
 
 from lifecycle import Lifetime, Outcome, Registry, Settings, System
 from lifecycle.errors import ClosedError, PreflightError
-from tests.engine.kit import Life, Lived, Noted
+from tests.engine.kit import Life, Lived, Noted, Spy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -22,20 +22,6 @@ def outcome(lived: Lived) -> tuple[Outcome, int]:
 async def wait(system: System) -> None:
     """Be the body of a program that has nothing else to do."""
     await system.closed()
-
-
-class Spy:
-    """A companion that keeps the system, for when the body is not reached."""
-
-    def __init__(self, system: System) -> None:
-        SPIED.append(system)
-
-    async def __aenter__(self) -> None: ...
-
-    async def __aexit__(self, *args: object) -> None: ...
-
-
-SPIED: list[System] = []
 
 
 class Leaving:
@@ -64,9 +50,9 @@ def test_system_exit_in_a_hook(life: Life, hook: str, *, sync: bool) -> None:
     database = shop.add(Noted(life, "database"), name="database")
     shop.add(Leaving(hook, SystemExit(4), sync=sync), requires=database)
 
-    lived = life.live(shop, companions=[Spy])
-    report = SPIED.pop().report
-    assert report is not None
+    spy = Spy()
+    lived = life.live(shop, companions=[spy])
+    report = spy.report
     assert ["database.start", "database.drain", "database.stop"] == life.words
     assert (Outcome.CLEAN, 4, ()) == (report.outcome, report.exit_code, report.errors)
     assert isinstance(lived.error, ClosedError if hook == "start" else type(None))
@@ -92,9 +78,9 @@ def test_system_exit_in_a_generator(life: Life, hook: str, *, sync: bool) -> Non
             yield
 
     shop.component(leaving if sync else leaving_async, name="leaving", requires=database)
-    lived = life.live(shop, companions=[Spy])
-    report = SPIED.pop().report
-    assert report is not None
+    spy = Spy()
+    lived = life.live(shop, companions=[spy])
+    report = spy.report
     assert ["database.start", "database.drain", "database.stop"] == life.words
     assert (Outcome.CLEAN, 4, ()) == (report.outcome, report.exit_code, report.errors)
     assert isinstance(lived.error, ClosedError if hook == "start" else type(None))
@@ -214,11 +200,11 @@ def test_keyboard_interrupt_in_a_hook(life: Life, hook: str, *, sync: bool) -> N
 
     shop.add(Leaving(hook, KeyboardInterrupt(), sync=sync), requires=database)
 
-    lived = life.live(shop, companions=[Spy])
-    report = SPIED.pop().report
+    spy = Spy()
+    lived = life.live(shop, companions=[spy])
+    report = spy.report
     assert ["database.start", "database.drain", "database.stop"] == life.words
     assert type(lived.error) is KeyboardInterrupt
-    assert report is not None
     assert (130, ()) == (report.exit_code, report.errors)
 
 

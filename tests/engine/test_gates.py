@@ -15,7 +15,7 @@ from lifecycle.errors import (
     UnknownComponentError,
 )
 from lifecycle.states import State
-from tests.engine.kit import Life, Noted
+from tests.engine.kit import Life, Noted, Spy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -251,30 +251,21 @@ def test_a_child_task_may_wait_for_what_waits_for_its_component(life: Life) -> N
 @pytest.mark.rule("B2")
 def test_a_deadlock_through_a_wait_that_is_not_a_hooks(life: Life) -> None:
     """A wait outside of any component never is a deadlock."""
-    shop = Registry("shop")
-    systems: list[System] = []
+    shop, spy = Registry("shop"), Spy()
 
     @shop.component
     async def slow() -> str:
         await anyio.sleep(3)
         return "slow"
 
-    class Companion:
-        def __init__(self, system: System) -> None:
-            systems.append(system)
-
-        async def __aenter__(self) -> None: ...
-
-        async def __aexit__(self, *args: object) -> None: ...
-
     async def main() -> None:
         async def wait() -> None:
             await anyio.sleep(1)
-            life.note(await systems[0].ready(slow))
+            life.note(await spy.system.ready(slow))
 
         async with anyio.create_task_group() as group:
             group.start_soon(wait)
-            async with running(shop, companions=[Companion]):
+            async with running(shop, companions=[spy]):
                 await anyio.sleep(1)
 
     life.run(main)

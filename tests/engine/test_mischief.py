@@ -24,22 +24,12 @@ from lifecycle import (
     wants,
 )
 from lifecycle.errors import CrashedError, InvalidComponentError, StartError, StopError
-from tests.engine.kit import Life, Noted
+from tests.engine.kit import Life, Noted, Spy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
-
-
-@contextlib.asynccontextmanager
-async def spy(system: System) -> AsyncIterator[None]:
-    """Keep the system, for when the body is not reached: a companion."""
-    SPIED.append(system)
-    yield
-
-
-SPIED: list[System] = []
 
 
 async def wait(system: System) -> None:
@@ -378,10 +368,10 @@ def test_a_map_that_ends_the_program(life: Life, kind: type[BaseException]) -> N
         raise kind(3) if kind is SystemExit else kind
 
     database.map(leave)
+    spy = Spy()
     lived = life.live(shop, companions=[spy])
-    report = SPIED.pop().report
+    report = spy.report
     assert ["database.start", "database.drain", "database.stop"] == life.words
-    assert report is not None
     assert (3 if kind is SystemExit else 130) == report.exit_code
     assert lived.error is not None
 
@@ -405,11 +395,11 @@ def test_keyboard_interrupt_in_a_preflight_check(life: Life, *, sync: bool) -> N
         async def acheck() -> None:
             raise KeyboardInterrupt
 
+    spy = Spy()
     lived = life.live(shop, companions=[spy])
-    report = SPIED.pop().report
+    report = spy.report
     assert [] == life.words
     assert type(lived.error) is KeyboardInterrupt
-    assert report is not None
     assert report.exit_code == 130
 
 
@@ -424,8 +414,9 @@ def test_an_observer_that_ends_the_program(life: Life, kind: type[BaseException]
         if isinstance(event, events.ComponentStarted):
             raise kind
 
+    spy = Spy()
     life.live(shop, companions=[spy], observers=[observer])
-    assert SPIED.pop().report is not None
+    assert "closed" == spy.system.status().phase
     assert ["database.start", "database.drain", "database.stop"] == life.words
 
 
@@ -441,8 +432,9 @@ def test_a_companion_that_ends_the_program(life: Life, kind: type[BaseException]
         raise kind
         yield
 
+    spy = Spy()
     lived = life.live(shop, companions=[leaving, spy])
-    assert SPIED.pop().report is not None
+    assert "closed" == spy.system.status().phase
     assert [] == life.words
     assert lived.error is not None
 
@@ -521,9 +513,7 @@ def test_started_after_a_shutdown_was_asked_for(life: Life) -> None:
             await life_.wait_draining()
         life.note("thing ends")
 
-    life.live(shop, companions=[spy])
-    report = SPIED.pop().report
-    assert report is not None
+    life.live(shop)
     assert "database.stop" == life.words[-1]
     assert "thing ends" in life.words
 

@@ -54,7 +54,9 @@ def test_a_cancellation_is_a_request(life: Life, during: str) -> None:
     assert "cancelled" == life.run(main)
     ends = {"start": 4.5, "body": 7, "drain": 10, "close": 10}[during]
     assert f"{ends} closed: clean, 0" == life.log[-1]
-    reason = "it was cancelled from outside" if during in ("start", "body") else "the body has ended"
+    reason = (
+        "it was cancelled from outside" if during in ("start", "body") else "the body has ended"
+    )
     assert f"asked to shut down: {reason}" in life.words
 
 
@@ -204,7 +206,7 @@ def test_a_crash_and_a_cancellation(life: Life) -> None:
 
 @pytest.mark.rule("D10")
 def test_a_cancelled_group_around_it(life: Life) -> None:
-    """A sibling that fails cancels the system, which ends in order; the sibling's error is raised."""
+    """A sibling that fails cancels the system, which ends in order before its error is raised."""
     shop = Registry("shop")
     two_parts(shop)
 
@@ -265,7 +267,7 @@ async def cancelled_natively(life: Life, run: Callable[[], Awaitable[Any]], *tim
 @pytest.mark.parametrize("backend", ASYNCIO)
 @pytest.mark.parametrize("times", [(1,), (1, 2), (1, 2, 2.5, 4.5), (0.25,), (0.25, 0.5)], ids=str)
 def test_native_cancellations(backend: str, times: tuple[float, ...]) -> None:
-    """`task.cancel()` pierces every shield, as often as it likes: all ends in order, and then it."""
+    """`task.cancel()` pierces every shield, as often as it likes: all ends in order first."""
     life = Life(backend)
     shop = Registry("shop")
     two_parts(shop)

@@ -13,6 +13,7 @@ Whatever happens, in the end:
 from __future__ import annotations
 
 import logging
+import signal
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from lifecycle import Report
 
 SLACK = 0.02
+FORCED = 0.5 + 0.5 + 2 + 0.5 + 1
+"""How long a forced end takes at most: work, drains, stops, those that ignore it, companions."""
 
 
 @attrs.frozen
@@ -85,6 +88,7 @@ class Script:
     body_takes: float
     asked_at: float | None
     cancelled_at: float | None
+    forced_at: float | None
     settings: dict[str, Any]
     companions: int
 
@@ -112,7 +116,9 @@ def scripts(draw: st.DrawFn) -> Script:
         requires = {d for d in draw(others) if optional or not parts[d].optional}
         parts.append(
             Part(
-                kind=draw(st.sampled_from(["generator", "generator", "object", "service", "thread"])),
+                kind=draw(
+                    st.sampled_from(["generator", "generator", "object", "service", "thread"])
+                ),
                 start=draw(acts(*ANY)),
                 drain=draw(st.none() | acts(*ANY)),
                 stop=draw(acts(*ANY)),
@@ -133,13 +139,14 @@ def scripts(draw: st.DrawFn) -> Script:
                 ),
             )
         )
-    body = draw(st.sampled_from(["ends", "waits", "raises", "works", "ignores"]))
+    body: Any = draw(st.sampled_from(["ends", "waits", "raises", "works", "ignores"]))
     return Script(
         parts=tuple(parts),
         body=body,
         body_takes=draw(SOON),
         asked_at=draw(SOON if body == "waits" else st.none() | SOON),
         cancelled_at=draw(st.none() | st.none() | SOON),
+        forced_at=draw(st.none() | st.none() | st.none() | SOON),
         settings={
             "grace_period": draw(st.sampled_from([6.0, 10.0, 20.0])),
             "drain_delay": draw(st.sampled_from([0.0, 0.0, 1.0])),
@@ -162,6 +169,7 @@ class Stage:
     wrong: list[str] = attrs.field(factory=list)
     systems: list[System] = attrs.field(factory=list)
     handles: list[Any] = attrs.field(factory=list)
+    began: float = 0.0
 
     def registry(self) -> Registry:
         """Declare all of it."""
@@ -316,11 +324,14 @@ class Stage:
                 raise KeyError
 
     async def run(self) -> tuple[Report | None, BaseException | None, bool]:
-        """Run all of it; returns the report, what was raised, and whether a cancellation went on."""
+        """Run all of it; returns report, error, and whether a cancellation went on."""
         script, error, cancelled = self.script, None, True
+        self.began = anyio.current_time()
         shop = self.registry()
         companions = [companion(self.life)] * script.companions
         async with anyio.create_task_group() as group:
+            if script.forced_at is not None:
+                group.start_soon(self._force, script.forced_at)
             if script.asked_at is not None:
                 group.start_soon(self._ask, script.asked_at)
             limit = float("inf") if script.cancelled_at is None else script.cancelled_at
@@ -345,9 +356,19 @@ class Stage:
 
     async def _ask(self, seconds: float) -> None:
         await anyio.sleep(seconds)
-        while not self.systems:
+        (await self._system()).shut_down("asked")
+
+    async def _force(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
+        system = await self._system()
+        system.signal(signal.SIGINT)
+        await anyio.sleep(0.2)
+        system.signal(signal.SIGINT)
+
+    async def _system(self) -> System:
+        while not self.systems:  # noqa: ASYNC110  time is virtual, and nobody could set an event
             await anyio.sleep(0.1)
-        self.systems[-1].shut_down("asked")
+        return self.systems[-1]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -365,6 +386,9 @@ def test_anything(backend: str, script: Script) -> None:
     report, error, cancelled = stage.life.run(stage.run)
 
     assert [] == stage.wrong
+    if not stage.told:
+        assert cancelled  # before it was entered
+        return
     look_at_time(stage)
     look_at_events(stage)
     look_at_order(stage)
@@ -382,6 +406,10 @@ def look_at_time(stage: Stage) -> None:
     closed = [one.at for one in stage.told if isinstance(one, events.Closed)]
     assert 1 == len(asked) == len(closed)
     assert closed[0] - asked[0] <= stage.script.settings["grace_period"] + SLACK
+    forced = stage.script.forced_at
+    if forced is not None and 0 < forced:
+        told_at = max(stage.began + forced, asked[0]) + 0.3
+        assert closed[0] <= told_at + FORCED + SLACK
 
 
 def look_at_events(stage: Stage) -> None:
@@ -424,8 +452,10 @@ def look_at_calls(stage: Stage) -> None:
 
 def look_at_errors(report: Report, error: BaseException | None) -> None:
     """One error is raised, the first; clean is what has none."""
-    assert (str(report.outcome) == "clean") is not bool(report.errors)
-    assert (report.exit_code == 0) is (str(report.outcome) == "clean")
+    outcome = str(report.outcome)
+    assert outcome == "forced" or (outcome == "clean") is not bool(report.errors)
+    assert (report.exit_code == 0) is (outcome == "clean")
+    assert (report.exit_code == 130) is (outcome == "forced")
     if report.errors:
         first = report.errors[0]
         assert error is first or isinstance(error, KeyError)

@@ -9,13 +9,13 @@ import pytest
 
 from lifecycle import Lifetime, Registry, Settings, System, requires
 from lifecycle.errors import CrashedError, StartError
-from tests.engine.kit import Life
 from tests.engine.parts import asked, end, fail, forever, part, summary, waiting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from lifecycle import Component
+    from tests.engine.kit import Life
 
 
 def crashing(

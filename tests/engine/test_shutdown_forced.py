@@ -10,11 +10,11 @@ import pytest
 
 from lifecycle import Lifetime, Registry, Settings, running, signals
 from lifecycle.errors import ClosedError, WorkCancelledError
-from tests.engine.kit import Life
 from tests.engine.parts import companion, end, forever, ignoring, part
 
 if TYPE_CHECKING:
     from lifecycle import Report
+    from tests.engine.kit import Life
 
 GRACE = Settings(grace_period=30, close_reserve=10, drain_delay=5, stop_timeout=20)
 
@@ -150,7 +150,7 @@ def test_work_is_cut_off(life: Life) -> None:
 
 
 def test_it_ends_in_time_whatever_ignores_it(life: Life) -> None:
-    """Half a second for what is cut off, 2 s for the stops, and nothing is waited for after that."""
+    """Half a second for what is cut off, 2 s for the stops; nothing is waited for after that."""
     shop = Registry("shop")
     database = part(shop, "database", drain=ignoring(50), stop=ignoring(50))
     part(shop, "jobs", drain=ignoring(50), stop=ignoring(50), requires=database)

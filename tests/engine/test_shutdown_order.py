@@ -10,11 +10,12 @@ import pytest
 
 from lifecycle import Lifetime, Outcome, Registry, Settings, System, requires, running
 from lifecycle.errors import ClosedError, StopError
-from tests.engine.kit import Life
 from tests.engine.parts import asked, end, fail, part, summary, waiting
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+
+    from tests.engine.kit import Life
 
 
 def in_order(*lines: str) -> list[str]:
@@ -441,7 +442,7 @@ def test_wait_draining_and_until_draining(life: Life) -> None:
     """Streams end when the drain begins, between two items."""
     shop = Registry("shop")
 
-    async def ticks() -> AsyncIterator[int]:
+    async def ticks() -> AsyncGenerator[int, None]:
         for number in range(100):
             await anyio.sleep(1)
             yield number

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import pytest
@@ -12,7 +12,7 @@ from lifecycle.errors import (
     StartTimeoutError,
     StopError,
 )
-from tests.engine.kit import Life, Noted
+from tests.engine.kit import Life, Noted, Spy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -369,45 +369,26 @@ def test_a_shutdown_during_the_start_rolls_back(life: Life, delay: float) -> Non
         finally:
             life.note("slow unwinds")
 
-    def ask(event: Any) -> None:
-        if getattr(event, "component", "") == "asking" and hasattr(event, "duration"):
-            systems[0].shut_down("deploy")
-
-    systems: list[System] = []
-
-    def companion(system: System) -> Any:
-        systems.append(system)
-        return _Nothing()
-
     @shop.component
-    async def asking() -> None:
+    async def asking(life: Lifetime) -> None:
         await anyio.sleep(2)
+        life.system.shut_down("deploy")
 
-    lived = life.live(
-        shop,
-        settings=Settings(drain_delay=delay),
-        companions=[companion],
-        observers=[ask],
-    )
+    spy = Spy()
+    lived = life.live(shop, settings=Settings(drain_delay=delay), companions=[spy])
     assert isinstance(lived.error, ClosedError)
     assert "deploy" == lived.error.reason
     assert "2 slow unwinds" in life.log
     life.log.remove("2 slow unwinds")
     assert ["0 a.start", "2 a.drain", "2 a.stop"] == life.log
-    report = systems[0].report
-    assert report is not None
+    report = spy.report
     assert (Outcome.CLEAN, 0, "deploy", ()) == (
         report.outcome,
         report.exit_code,
         report.reason,
         report.errors,
     )
-
-
-class _Nothing:
-    async def __aenter__(self) -> None: ...
-
-    async def __aexit__(self, *args: object) -> None: ...
+    assert report is lived.error.report
 
 
 @pytest.mark.rule("S6")

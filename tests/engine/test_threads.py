@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import functools
 import sqlite3
 import threading
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import anyio
 import anyio.from_thread
@@ -15,6 +17,7 @@ import anyio.to_thread
 import pytest
 
 from lifecycle import Lifetime, Registry, Settings, System, requires, running
+from lifecycle._engine.engine import Engine
 from lifecycle.errors import (
     ClosedError,
     DrainTimeoutError,
@@ -634,15 +637,19 @@ def test_work_in_a_thread_that_is_cut_off(life: Life) -> None:
 
     async def body(system: System) -> None:
         def work() -> None:
-            with pytest.raises(WorkCancelledError), system.hold("order 7"):
+            with system.hold("order 7"):
                 held.set()
                 stuck.wait(20)
+
+        def is_told() -> None:
+            with pytest.raises(WorkCancelledError):
+                work()
             life.note("told")
 
         held = threading.Event()
 
         async def carry() -> None:
-            await anyio.to_thread.run_sync(work)
+            await anyio.to_thread.run_sync(is_told)
 
         async with anyio.create_task_group() as group:
             group.start_soon(carry)
@@ -656,3 +663,50 @@ def test_work_in_a_thread_that_is_cut_off(life: Life) -> None:
     lived = life.live(shop, body, Settings(grace_period=10, close_reserve=2))
     assert isinstance(lived.error, DrainTimeoutError)
     assert ["closed", "told"] == life.words
+
+
+@pytest.mark.uvloop
+def test_a_thread_that_outlives_the_system(life: Life) -> None:
+    """Whatever it still says of it is no fault, and comes to nothing."""
+    shop = Registry("shop")
+    lifetimes: list[Lifetime[Any]] = []
+
+    @shop.service(on_return="ignore")
+    async def thing(life: Lifetime) -> None:
+        lifetimes.append(life)
+        life.started()
+
+    go, held = threading.Event(), threading.Event()
+
+    def work(system: System) -> None:
+        (lifetime,) = lifetimes
+        with contextlib.suppress(WorkCancelledError), system.hold("order 7"):
+            held.set()
+            go.wait(20)
+        lifetime.extend(5)
+        lifetime.unavailable("it is over")
+        lifetime.available()
+        system.shut_down("too late")
+        with contextlib.suppress(ClosedError), lifetime.hold("order 8"):
+            life.note("never")
+        with pytest.raises(RuntimeError):
+            lifetime.started()
+        life.note("told")
+
+    async def body(system: System) -> None:
+        thread = threading.Thread(target=work, args=[system])
+        thread.start()
+        await life.in_thread(lambda: held.wait(20))
+        system.shut_down()
+        await system.closed()
+        await anyio.wait_all_tasks_blocked()
+        go.set()
+        await life.in_thread(lambda: thread.join(20))
+        assert not thread.is_alive()
+
+    settings = Settings(grace_period=0.2, close_reserve=0.1)
+    with mock.patch.object(Engine, "_give_up") as fault:
+        lived = life.live(shop, body, settings)
+    assert [] == fault.mock_calls
+    assert isinstance(lived.error, DrainTimeoutError)
+    assert ["told"] == life.words

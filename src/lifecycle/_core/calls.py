@@ -114,6 +114,11 @@ def is_async(function: Any) -> bool | None:
     return None if flags is None else bool(flags & inspect.CO_COROUTINE)
 
 
+def belongs_on_loop(function: Any) -> bool:
+    """Whether a call gives something to await or to iterate over asynchronously."""
+    return bool((_flags(function) or 0) & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR))
+
+
 def is_generator(function: Any) -> bool:
     """Whether a callable gives a generator, async or not, as far as it can be seen."""
     return bool((_flags(function) or 0) & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR))

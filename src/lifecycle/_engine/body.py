@@ -34,7 +34,7 @@ class Body:
         """The start is over: it counts from this instant, though its task is yet to run."""
         self._began = self._engine.loop.now()
         self.is_in_flight = True
-        self._engine.apply(self._engine.machine.body_began())
+        self._engine.apply(self._engine.machine.body_began)
 
     def enter(self) -> None:
         """Its task runs now."""
@@ -43,7 +43,7 @@ class Body:
     def give_up(self) -> None:
         """It has ended, or will not be entered."""
         self.is_in_flight = False
-        self._engine.apply(self._engine.machine.body_ended())
+        self._engine.apply(self._engine.machine.body_ended)
 
     def is_in_this_task(self) -> bool:
         """Whether the caller is the body itself, and not one of its tasks."""
@@ -64,7 +64,7 @@ class Body:
         """It is in flight no longer."""
         if self.is_in_flight:
             self.is_in_flight = False
-            self._engine.apply(self._engine.machine.body_waits())
+            self._engine.apply(self._engine.machine.body_waits)
 
     def wait_for_the_end(self) -> None:
         """It does nothing but wait for the end from here on."""
@@ -76,7 +76,7 @@ class Body:
         self.waits_for_the_end = False
         if not self.is_in_flight and self._engine.machine.accepts_work:
             self.is_in_flight = True
-            self._engine.apply(self._engine.machine.body_goes_on())
+            self._engine.apply(self._engine.machine.body_goes_on)
 
     def cancel(self) -> None:
         """A component crashed: end, as in a task group."""

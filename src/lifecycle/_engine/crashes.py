@@ -46,7 +46,7 @@ class Crashes:
                 self._engine.shutdown.failed(str(error))
             else:
                 self._engine.account.verdict.incomplete = True
-        self._engine.apply(self._engine.machine.crashed(node.index))
+        self._engine.apply(self._engine.machine.crashed, node.index)
 
     def service_ended(self, host: Host, error: BaseException | None, returned: object) -> None:
         """A service or main has ended before it was asked to."""

@@ -51,7 +51,7 @@ class Drains:
         if host is not None:
             host.draining.set()
         if host is None or host.drains_at_once:
-            self._engine.apply(self._engine.machine.drained(component))
+            self._engine.apply(self._engine.machine.drained, component)
             self._await_release(component, deadline)
         else:
             host.begin("drain", deadline - now, math.inf)
@@ -67,7 +67,7 @@ class Drains:
             self._engine.shutdown.interrupted(error, f"the drain of {node.name!r}")
         elif error is not None and not is_cancellation(error):
             self._engine.account.hook_failed(host.node, "drain", error)
-        self._engine.apply(self._engine.machine.drained(node.index))
+        self._engine.apply(self._engine.machine.drained, node.index)
         self._await_release(node.index, deadline)
 
     def drain_failed(self, host: Host, error: BaseException | None, limit: float) -> None:
@@ -83,7 +83,7 @@ class Drains:
         self._drain_expired(host.node.index)
 
     def _drain_expired(self, component: int) -> None:
-        self._engine.apply(self._engine.machine.drain_timed_out(component))
+        self._engine.apply(self._engine.machine.drain_timed_out, component)
 
     def _await_release(self, component: int, deadline: float) -> None:
         """No hook is left to drain it, but what is in flight has time until then."""
@@ -119,7 +119,7 @@ class Drains:
 
     def _write_off(self, component: int | None) -> None:
         self._engine.in_flight.write_off()
-        self._engine.apply(self._engine.machine.work_written_off(component))
+        self._engine.apply(self._engine.machine.work_written_off, component)
 
     def _cut_work_of_system(self) -> None:
         """What belongs to no component has used up its time to drain."""
@@ -192,7 +192,7 @@ class Drains:
             )
 
     def _drain_is_over(self) -> None:
-        self._engine.apply(self._engine.machine.drain_over())
+        self._engine.apply(self._engine.machine.drain_over)
 
     def work_was_lost(self, work: Work) -> None:
         """Work was cancelled by something else, in the trouble that we are in."""

@@ -17,6 +17,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
+from typing_extensions import ParamSpec
 
 from lifecycle import events
 from lifecycle._core import commands
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from lifecycle.settings import Settings
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 _WINDING_DOWN = frozenset({Phase.DRAINING, Phase.ROLLING_BACK})
 
@@ -119,6 +121,7 @@ class Engine:
         self._pumping = False
         self._context = contextvars.copy_context()
         self._tasks: TaskGroup | None = None
+        self._shield = anyio.CancelScope(shield=True)
         self.checks = anyio.CancelScope()
         self._do: dict[type[Any], Callable[[Any], None]] = {
             commands.Start: self.starts.start,
@@ -138,11 +141,15 @@ class Engine:
     async def run(self) -> None:
         """From the first companion to the last; to be a task of its own."""
         try:
-            with anyio.CancelScope(shield=True):
+            with self._shield:
                 async with anyio.create_task_group() as self._tasks:
                     self._tasks.start_soon(self.keeper.run, name="lifecycle: keeper")
-                    await self._run()
-                    self._close()
+                    try:
+                        await self._run()
+                        self._close()
+                    except BaseException:
+                        self.keeper.end()  # nothing else does
+                        raise
                     # What is left now was abandoned; the group waits for it.
                     self._tasks.start_soon(self._end_keeper, name="lifecycle: the end")
         finally:
@@ -160,14 +167,14 @@ class Engine:
             self.shutdown.failed(str(failure))
             self.account.start_failed(failure)
         if failures:
-            self.apply(self.machine.preflight_failed())
+            self.apply(self.machine.preflight_failed)
         elif self.shutdown.reason is not None:
             # Asked for before anything was started, perhaps before the loop ran.
             self.keeper.do_posted()
             self.shutdown.request(self.shutdown.reason, delay=False)
         else:
             self.starts.begin()
-            self.apply(self.machine.begin())
+            self.apply(self.machine.begin)
         with anyio.CancelScope(shield=True):
             await outlast(self.settled)
         if self._fault is not None:
@@ -184,7 +191,7 @@ class Engine:
         self.keeper.end()
 
     def _close(self) -> None:
-        self.apply(self.machine.closed())
+        self.apply(self.machine.closed)
         reason = self.shutdown.reason or ""
         duration = self.loop.now() - self._began
         self.report = self.account.report(self.machine.states, reason, duration)
@@ -199,20 +206,21 @@ class Engine:
         if self.on_closed is not None:
             self.on_closed(self.report)
 
-    def apply(self, new: Sequence[commands.Command]) -> None:
-        """Carry out what the machine says, in order."""
-        self._queue.extend(new)
-        if self._pumping:
-            return
+    def apply(
+        self, fact: Callable[P, list[commands.Command]], *args: P.args, **kw: P.kwargs
+    ) -> None:
+        """Tell the machine a fact, and carry out what it says to that, in order."""
+        pumping = self._pumping
         self._pumping = True
         try:
-            while self._queue:
+            self._queue.extend(fact(*args, **kw))
+            while self._queue and not pumping:
                 command = self._queue.popleft()
                 self._do[type(command)](command)
         except Exception as fault:  # noqa: BLE001  raised by `_run`
             self._give_up(fault)
         finally:
-            self._pumping = False
+            self._pumping = pumping
 
     def _give_up(self, fault: Exception) -> None:
         """A fault of the engine itself: nobody may be left waiting for it."""
@@ -220,6 +228,7 @@ class Engine:
         self._queue.clear()
         self.started.set()
         self.settled.set()
+        self._shield.cancel()
 
     def tell(self, event: Callable[..., events.Event], **fields: Any) -> None:
         """Tell the observers, if any of them listens."""
@@ -300,7 +309,7 @@ class Engine:
         elif phase is Phase.DELAYING:
             self.keeper.at(
                 (self.shutdown.asked_at or 0.0) + self.settings.drain_delay,
-                lambda: self.apply(self.machine.shut_down(delay=False)),
+                lambda: self.apply(self.machine.shut_down, delay=False),
             )
         elif phase in _WINDING_DOWN:
             self.drains.begin()
@@ -308,12 +317,12 @@ class Engine:
     def _cancel_body(self, command: commands.CancelBody) -> None:
         del command
         if self.body is None or self.body.waits_for_the_end:
-            self.apply(self.machine.body_given_up())
+            self.apply(self.machine.body_given_up)
             return
         self.body.cancel()
         self.keeper.at(
             self.loop.now() + self.settings.stop_timeout,
-            lambda: self.apply(self.machine.body_given_up()),
+            lambda: self.apply(self.machine.body_given_up),
         )
 
     def _settle(self, command: commands.Settled) -> None:

@@ -17,41 +17,35 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import math
 import traceback
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from lifecycle._core.budget import UNWIND
 from lifecycle._core.commands import Drain, Stop
 from lifecycle._core.component import Kind
-from lifecycle._engine import calling, groups, stacks
+from lifecycle._engine import calling, groups, hooks, lives, stacks
 from lifecycle._engine.cancellation import is_cancellation
 from lifecycle._engine.flag import Flag
 from lifecycle._engine.lifetime import Lifetime, current
 from lifecycle._engine.threads import Thread, outlast
+from lifecycle._engine.timing import Timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lifecycle._core.component import Node
     from lifecycle._engine.engine import Engine
-    from lifecycle._engine.loop import Alarm
     from lifecycle.errors import CrashedError, Hook, RunError
 
 
-_LEAST_PATIENCE = 0.05
-
-
-class Host:
+class Host(Timed):
     """One component: its task, its hooks, and the time that they have."""
 
     def __init__(self, engine: Engine, node: Node) -> None:
         """Prepare the life of a node; `run` is the life."""
-        self.engine = engine
-        self.node = node
+        super().__init__(engine, node)
         self.lifetime: Lifetime[Any] = Lifetime(self)
         self.task_id: int | None = None
         self.draining = Flag()
@@ -62,28 +56,7 @@ class Host:
         self.crash: CrashedError | None = None
         self.start_failure: RunError | None = None
         """Why it is not ready, where that was decided before its start hook had ended."""
-        self.cancelled = False
-        """Whether the start was cancelled, because the whole start was given up."""
-        self.expired = False
-        """Whether the time of the start, or of the stop, ran out."""
-        self.cut = False
-        """Whether the drain was cut off."""
-        self.given_up: set[Hook] = set()
-        """The hooks that were abandoned: whatever they still say is of no interest."""
-
-        self.hook: Hook | None = None
-        """The hook that runs now."""
-        self.began = 0.0
-        self.cancelled_after = 0.0
-        """After how many seconds the running hook was cancelled."""
-        self._own_deadline = math.inf
-        self._limit = math.inf
-        self._patience_ends = math.inf
-        self._alarm: Alarm | None = None
-
-        self._scope = anyio.CancelScope()
-        self._hook_scope = self._scope
-        self._life = calling.Value(None)
+        self._life = lives.Value(None)
         self._drain_hook: Callable[[], Any] | None = None
         self._thrown: BaseException | None = None
         self._orders: deque[Drain | Stop] = deque()
@@ -93,112 +66,15 @@ class Host:
         self._awaiting: Any = None
         self._thread: Thread | None = None
 
-    # --- time ----------------------------------------------------------------------------------
+    def _start_expired(self) -> None:
+        self.engine.starts.start_expired(self)
 
-    @property
-    def deadline(self) -> float:
-        """When the running hook's time is over."""
-        return min(self._own_deadline, self._limit)
+    def _drain_expired(self) -> None:
+        # The machine decides: what the component holds is cut off before its hook is.
+        self.engine.drains.drain_expired(self)
 
-    @property
-    def time_left(self) -> float:
-        """How many seconds the running hook has left."""
-        if self.hook is None:
-            return math.inf
-        return max(0.0, self.deadline - self.engine.loop.now())
-
-    @property
-    def allowed(self) -> float:
-        """How much time the running hook was given, in seconds."""
-        return max(0.0, self.deadline - self.began)
-
-    def begin(self, hook: Hook, own: float, limit: float) -> None:
-        """A hook is called now: it has `own` seconds, but at most until `limit`."""
-        self.hook = hook
-        self.began = self.engine.loop.now()
-        self._own_deadline = self.began + own
-        self._limit = limit
-        self._patience_ends = math.inf
-        self._set_alarm()
-
-    def extend(self, seconds: float) -> None:
-        """Give the running hook more of its own time; from any thread."""
-        if not self.engine.loop.on_its_thread():
-            self.engine.keeper.post(functools.partial(self.extend, seconds))
-            return
-        if self.hook is not None and not (self.expired or self.cancelled or self.cut):
-            self._own_deadline += seconds
-            self._set_alarm()
-
-    def limit_to(self, deadline: float) -> None:
-        """Take time away from the running hook."""
-        if self.hook is not None and deadline < self._limit:
-            self._limit = deadline
-            if not (self.expired or self.cancelled):
-                self._set_alarm()
-
-    def finish(self) -> float:
-        """The running hook has ended; says how long it took."""
-        duration = self.engine.loop.now() - self.began
-        self.hook = None
-        if self._alarm is not None:
-            self._alarm.cancel()
-        return duration
-
-    def _set_alarm(self) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._alarm = self.engine.keeper.at(self.deadline, self._expire)
-
-    def _expire(self) -> None:
-        """The running hook has used up its time."""
-        if self.hook == "stop":
-            self.expired = True
-            self._cancel(UNWIND)
-        elif self.hook == "start":
-            self.expired = True
-            self.engine.starts.start_expired(self)
-            self._cancel(self.engine.limits_of(self.node).stop)
-        elif self.hook == "drain":
-            # The machine decides: what the component holds is cut off before its hook is.
-            self.engine.drains.drain_expired(self)
-
-    def cancel_start(self) -> None:
-        """The whole start is given up."""
-        if self.hook == "start" and not self.expired:
-            self.cancelled = True
-            self._cancel(self.engine.limits_of(self.node).stop)
-
-    def cut_drain(self) -> None:
-        """The time to drain is over, and its holds have ended."""
-        if self.hook == "drain" and not self.cut:
-            self.cut = True
-            self._cancel(UNWIND)
-
-    def _cancel(self, patience: float) -> None:
-        self._hook_scope.cancel()
-        self.cancelled_after = self.engine.loop.now() - self.began
-        self._patience_ends = self.engine.loop.now() + patience
-        self._await_end()
-
-    def hurry(self) -> None:
-        """There is less time than there was: what was cancelled is not waited for longer."""
-        if self.hook is not None and self._patience_ends < math.inf:
-            self._await_end()
-
-    def _await_end(self) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-        last = max(self.engine.shutdown.patience_ends, self.engine.loop.now() + _LEAST_PATIENCE)
-        self._alarm = self.engine.keeper.at(min(self._patience_ends, last), self._abandon)
-
-    def _abandon(self) -> None:
-        """What was cancelled goes on: leave it behind, and hold nobody else up."""
-        hook, self.hook = self.hook, None
-        if hook is not None:
-            self.given_up.add(hook)
-            # The next hook may be asked for at once, and then waits for this one.
-            self.engine.stops.abandoned(self, hook, self.stack())
+    def _abandoned(self, hook: Hook) -> None:
+        self.engine.stops.abandoned(self, hook, self.stack())
 
     def stack(self) -> str:
         """Where the component is, as a traceback."""
@@ -279,7 +155,7 @@ class Host:
             await self._life.discard(cancellation)
             raise
 
-    async def _start(self) -> calling.Value:
+    async def _start(self) -> lives.Value:
         retry = self.engine.starts.retry_of(self.node)
         pauses = retry.delays()
         attempt = 0
@@ -294,7 +170,7 @@ class Host:
                 self.engine.starts.retrying(self.node, attempt, pause, error)
             await anyio.sleep(pause)
 
-    async def _attempt(self) -> calling.Value:
+    async def _attempt(self) -> lives.Value:
         node = self.node
         if node.kind is Kind.OBJECT:
             return await self._start_object(node.value)
@@ -306,34 +182,32 @@ class Host:
         result = await self._watch(
             calling.call_only(self._in_thread(), node.function, *args, **kwargs)
         )
-        life: calling.Value = await self._watch(
-            calling.function_life(node, self._in_thread(), result)
-        )
+        life: lives.Value = await self._watch(lives.function_life(node, self._in_thread(), result))
         if node.hooks.drain is not None:
             self._drain_hook = functools.partial(node.hooks.drain, life.value)
         return life
 
-    async def _start_object(self, value: Any) -> calling.Value:
+    async def _start_object(self, value: Any) -> lives.Value:
         node, in_thread = self.node, self._in_thread()
-        hooks = calling.hooks_of(node.name, value, node.hooks)
-        manager = hooks.manager or hooks.sync_manager
-        entering = calling.manager_life(node.name, value, in_thread) if manager else None
+        found = hooks.hooks_of(node.name, value, node.hooks)
+        manager = found.manager or found.sync_manager
+        entering = lives.manager_life(node.name, value, in_thread) if manager else None
         if entering is not None:
             await self._watch(entering.start())
-            self._drain_hook = self._drain_of(entering.value, hooks)
+            self._drain_hook = self._drain_of(entering.value, found)
             return entering
-        self._drain_hook = hooks.drain
-        life = calling.ObjectLife(value, hooks.stop, in_thread)
-        if hooks.start is not None:
-            start = functools.partial(self._call, in_thread, hooks.start)
+        self._drain_hook = found.drain
+        life = lives.ObjectLife(value, found.stop, in_thread)
+        if found.start is not None:
+            start = functools.partial(self._call, in_thread, found.start)
             await groups.none_left_open(node.name, start, functools.partial(life.stop, None))
         return life
 
-    def _drain_of(self, value: Any, hooks: calling.ObjectHooks) -> Callable[[], Any] | None:
+    def _drain_of(self, value: Any, found: hooks.ObjectHooks) -> Callable[[], Any] | None:
         """The drain hook of a context manager: what was given takes the value that it enters."""
         if self.node.hooks.drain is not None and self.node.hooks.take_value:
             return functools.partial(self.node.hooks.drain, value)
-        return hooks.drain
+        return found.drain
 
     async def _next_order(self) -> Drain | Stop:
         while not self._called.is_set():

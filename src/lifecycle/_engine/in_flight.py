@@ -138,9 +138,8 @@ class InFlight:
                 answer.append(error)
             answered.set()
 
-        if self.engine.is_over:
+        if not self.engine.keeper.post(decide):
             raise ClosedError(None, f"it has ended ({self.engine.shutdown.reason})")
-        self.engine.keeper.post(decide)
         answered.wait()
         if answer[0] is not None:
             raise answer[0]
@@ -188,7 +187,7 @@ class InFlight:
     def _release(self, hold: Hold) -> None:
         if self._holds.pop(hold, _GONE) is _GONE:
             return  # written off before
-        self.engine.apply(self.engine.machine.released(hold.component))
+        self.engine.apply(self.engine.machine.released, hold.component)
 
     def cut(self, concerns: Callable[[int | None], bool]) -> list[Work]:
         """Cancel the work of those whom it concerns; returns what that is."""

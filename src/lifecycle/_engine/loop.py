@@ -10,6 +10,8 @@ import contextlib
 import heapq
 import itertools
 import math
+import signal
+import socket
 import sys
 import threading
 from collections import deque
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
 
 def in_trio() -> bool:
@@ -59,6 +61,41 @@ class Loop:
         """
         with contextlib.suppress(RuntimeError):  # asyncio's; trio's RunFinishedError is one
             self._call_soon(function)
+
+
+@contextlib.contextmanager
+def woken_by_signals() -> Generator[None]:
+    """Let signals wake the event loop that runs now, so that their handlers are called.
+
+    Python calls handlers in the main thread only, and that may be asleep in the event loop: where
+    another thread took the signal, or where it came in the instant before the sleep. trio and
+    uvloop see to this themselves; asyncio does for its own signal handlers only.
+    """
+    if in_trio() or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    import asyncio  # noqa: PLC0415  it runs, so it is there
+
+    loop = asyncio.get_running_loop()
+    ours, pythons = socket.socketpair()
+    ours.setblocking(False)  # noqa: FBT003
+    pythons.setblocking(False)  # noqa: FBT003
+    before = signal.set_wakeup_fd(pythons.fileno(), warn_on_full_buffer=False)
+    if before != -1:
+        signal.set_wakeup_fd(before)  # somebody does it already
+    else:
+        loop.add_reader(ours, ours.recv, 4096)
+    try:
+        yield
+    finally:
+        if before == -1:
+            # Where somebody has put his own there meanwhile, it stays.
+            now = signal.set_wakeup_fd(-1)
+            if now not in (-1, pythons.fileno()):
+                signal.set_wakeup_fd(now)
+            loop.remove_reader(ours)
+        ours.close()
+        pythons.close()
 
 
 class Alarm:
@@ -104,14 +141,20 @@ class Keeper:
             self._sleep.deadline = min(self._sleep.deadline, time)
         return alarm
 
-    def post(self, action: Callable[[], object]) -> None:
-        """Do something soon. May be called from any thread, and from signal handlers."""
+    def post(self, action: Callable[[], object]) -> bool:
+        """Do something soon. May be called from any thread, and from signal handlers.
+
+        Returns:
+            False where it is over, and nothing is done any more.
+
+        """
         self._posts.append(action)
         if self._finished:
-            # Nobody else will. Whoever takes it from the queue does it, so it is done once.
-            self.do_posted()
-        else:
-            self._loop.call_soon(self._wake)
+            with contextlib.suppress(ValueError):  # it was still done, at the very end
+                self._posts.remove(action)
+                return False
+        self._loop.call_soon(self._wake)
+        return True
 
     def do_posted(self) -> None:
         """Do what was asked for so far, in order."""

@@ -51,7 +51,7 @@ class Shutdown:
         self._engine.checks.cancel()
         self._note_shutdown()
         self._engine.apply(
-            self._engine.machine.shut_down(delay=delay and self._engine.settings.drain_delay > 0)
+            self._engine.machine.shut_down, delay=delay and self._engine.settings.drain_delay > 0
         )
 
     def ask_for_code(self, exit_code: int) -> None:
@@ -75,7 +75,7 @@ class Shutdown:
         self.share_out()
         end = min(self.patience_ends, self._engine.loop.now() + FORCED_STOP)
         self._set_budget(Budget(end=end, stops_end=end, drains_end=self._engine.loop.now()))
-        self._engine.apply(self._engine.machine.force())
+        self._engine.apply(self._engine.machine.force)
         for host in self._engine.hosts:
             if host is not None:
                 host.limit_to(end)

@@ -55,7 +55,7 @@ class Starts:
         self._engine.mark(component)
         self._engine.account.times["start"][component] = duration
         self._engine.tell(events.ComponentStarted, component=host.node.name, duration=duration)
-        self._engine.apply(self._engine.machine.started(component))
+        self._engine.apply(self._engine.machine.started, component)
         self._engine.gates.open_or_give_up(component)
 
     def start_expired(self, host: Host) -> None:
@@ -81,11 +81,11 @@ class Starts:
             if host.cancelled:
                 self.given_up(host, duration)
             self._engine.mark(node.index)
-            self._engine.apply(self._engine.machine.unwound(node.index))
+            self._engine.apply(self._engine.machine.unwound, node.index)
         elif isinstance(error, (SystemExit, KeyboardInterrupt)):
             self._engine.shutdown.interrupted(error, f"the start of {node.name!r}")
             self._engine.mark(node.index)
-            self._engine.apply(self._engine.machine.unwound(node.index))
+            self._engine.apply(self._engine.machine.unwound, node.index)
         else:
             self._start_failed(host, _start_error(node, error), unwinding=False)
 
@@ -125,7 +125,7 @@ class Starts:
             self._engine.account.start_failed(error, component)
         else:
             self._engine.account.note(error, component)
-        self._engine.apply(self._engine.machine.start_failed(component, unwinding=unwinding))
+        self._engine.apply(self._engine.machine.start_failed, component, unwinding=unwinding)
         self._engine.gates.open_or_give_up(component)
 
     def retrying(self, node: Node, attempt: int, pause: float, error: BaseException) -> None:
@@ -155,7 +155,7 @@ class Starts:
         self._engine.account.times["start"][node.index] = 0.0
         self._engine.mark(node.index)
         self._engine.tell(events.ComponentStarted, component=node.name, duration=0.0)
-        self._engine.apply(self._engine.machine.started(node.index))
+        self._engine.apply(self._engine.machine.started, node.index)
         self._engine.gates.open_or_give_up(node.index)
 
     def _derive(self, node: Node) -> None:
@@ -165,7 +165,7 @@ class Starts:
             value = self._engine.in_own_context(node.function, source)
         except (SystemExit, KeyboardInterrupt) as error:
             self._engine.shutdown.interrupted(error, f"the start of {node.name!r}")
-            self._engine.apply(self._engine.machine.unwound(node.index))
+            self._engine.apply(self._engine.machine.unwound, node.index)
         except BaseException as error:  # noqa: BLE001  a failed start
             host = Host(self._engine, node)
             host.began = self._engine.loop.now()

@@ -79,9 +79,9 @@ class Stops:
             if host.cancelled:
                 self._engine.starts.given_up(host, self._engine.loop.now() - host.began)
             self._engine.mark(node.index)
-            self._engine.apply(self._engine.machine.unwound(node.index))
+            self._engine.apply(self._engine.machine.unwound, node.index)
         elif hook == "drain":
-            self._engine.apply(self._engine.machine.drained(node.index))
+            self._engine.apply(self._engine.machine.drained, node.index)
         else:
             self._stopped(node.index, self._engine.loop.now() - host.began)
 
@@ -94,4 +94,4 @@ class Stops:
             duration=duration,
             error=self._engine.account.hook_errors.get((component, "stop")),
         )
-        self._engine.apply(self._engine.machine.stopped(component))
+        self._engine.apply(self._engine.machine.stopped, component)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lifecycle._core import calls
 from lifecycle._core.component import Check, Hooks, Kind
-from lifecycle._engine.calling import hooks_of
+from lifecycle._engine.hooks import hooks_of
 from lifecycle.errors import InvalidComponentError, SettingsError
 from lifecycle.settings import Retry
 

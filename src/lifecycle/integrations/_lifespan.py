@@ -111,7 +111,7 @@ class Lifespan:
         _logger.debug("the app has no lifespan: %r", self._error)
 
     async def _shut_down(self) -> None:
-        if not self._is_up or self._ended.is_set():
+        if not self._is_up:
             return
         self._asked.set()
         await self._ended.wait()

@@ -15,9 +15,11 @@ from lifecycle.errors import RunError
 from lifecycle.integrations import uvicorn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from anyio.abc import SocketStream
+
+    from lifecycle.events import Observer
 
 
 @attrs.frozen
@@ -179,12 +181,13 @@ async def run(
     shop: Registry,
     body: Callable[[System], Awaitable[object]] | None = None,
     settings: Settings | None = None,
+    observers: Sequence[Observer] = (),
 ) -> Report:
     """Run a system, see that it leaves no task, and give the report, also of one that fails."""
     report = None
     before = asyncio.all_tasks()
     try:
-        async with lifecycle.running(shop, settings or Settings()) as system:
+        async with lifecycle.running(shop, settings or Settings(), observers=observers) as system:
             if body is not None:
                 await body(system)
             system.shut_down("the test is over")

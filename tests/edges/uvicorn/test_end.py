@@ -14,6 +14,7 @@ from fastapi import FastAPI
 import lifecycle
 from lifecycle import Limits, Outcome, Registry, Report, Settings
 from lifecycle.errors import CrashedError, DrainTimeoutError, StopError
+from lifecycle.integrations._beside import beside
 from tests.edges.uvicorn.kit import App, Client, Request, connected, is_refused, run, shop_of
 
 if TYPE_CHECKING:
@@ -173,6 +174,42 @@ async def test_a_handler_that_cannot_be_stopped_holds_nobody_up() -> None:
     report = await run(shop, body, stopping_within(0.4, drain=0.1))
 
     assert [("web", "stop")] == [(left.component, left.hook) for left in report.abandoned]
+
+
+async def test_by_force_too_handlers_end_before_the_lifespan() -> None:
+    """What the app has opened is there for them until the end."""
+
+    class Stubborn(App):
+        async def stubborn(self, request: Request) -> None:
+            self.arrived.set()
+            with anyio.CancelScope(shield=True):
+                # Only by force it ends, and not at once: not at half time, but at the deadline.
+                for _ in range(2):
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await asyncio.get_running_loop().create_future()
+            await request.answer(b"")
+
+        async def lifespan(self, scope: Any, receive: Any, send: Any) -> None:
+            try:
+                await super().lifespan(scope, receive, send)
+            finally:
+                self.say("lifespan has ended")
+
+    app = Stubborn()
+    shop, server = shop_of(app)
+
+    async def body(system: System) -> None:
+        async with connected(server) as client:
+            await client.ask("/stubborn")
+            await app.arrived.wait()
+            system.shut_down("deploy")
+            await system.closed()
+
+    report = await run(shop, body, stopping_within(0.4, drain=0.1))
+
+    assert app.log == ["up", "/stubborn has ended", "down", "lifespan has ended"]
+    assert [DrainTimeoutError, StopError] == [type(error) for error in report.errors]
+    assert report.abandoned == ()
 
 
 async def test_a_client_that_does_not_read_holds_nobody_up() -> None:
@@ -408,6 +445,28 @@ async def test_a_server_is_rolled_back() -> None:
     assert report.outcome is Outcome.START_FAILED
     assert app.log == ["up", "down"]
     assert await is_refused(server)
+
+
+async def test_an_error_is_not_lost_in_a_cancellation() -> None:
+    """Where both come, the task that runs beside is waited for, and the error is what leaves."""
+    log = []
+
+    async def run() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            log.append("ended")
+
+    async def fail() -> None:
+        with anyio.CancelScope() as scope:
+            async with beside(run, "beside"):
+                await anyio.wait_all_tasks_blocked()
+                scope.cancel()
+                raise DatabaseGoneError
+
+    with pytest.raises(DatabaseGoneError):
+        await fail()
+    assert log == ["ended"]
 
 
 async def run_to_the_end(shop: Registry, body: Callable[[System], Awaitable[object]]) -> Report:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+import uvicorn as real
 from fastapi import FastAPI
 
 import lifecycle
-from lifecycle import Limits, Outcome, Registry, Settings
+from lifecycle import Limits, Outcome, Registry, Settings, events
 from lifecycle.errors import StartError, StartTimeoutError
 from lifecycle.integrations import uvicorn
 from tests.edges.uvicorn.kit import App, Request, connected, is_refused, run, shop_of
@@ -79,6 +80,39 @@ async def test_it_takes_sockets_that_are_bound_already() -> None:
 
         assert (await run(shop, body)).outcome is Outcome.CLEAN
         assert one.fileno() == -1
+
+
+async def test_a_name_may_have_addresses_that_are_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as one of them is."""
+
+    async def getaddrinfo(*args: Any, **kwargs: Any) -> Any:
+        stream = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+        return [(*stream, ("192.0.2.1", 0)), (*stream, ("127.0.0.1", 0))]
+
+    monkeypatch.setattr(anyio, "getaddrinfo", getaddrinfo)
+    shop, server = shop_of(App(), host="shop.example")
+
+    async def body(system: System) -> None:
+        assert server.url == f"http://127.0.0.1:{server.port}"
+
+    assert (await run(shop, body)).outcome is Outcome.CLEAN
+
+
+async def test_it_can_come_back_at_its_port_at_once() -> None:
+    """Although connections that it has closed linger there for a minute."""
+    shop, server = shop_of(App())
+
+    async def body(system: System) -> None:
+        async with connected(server) as client:
+            await client.get("/")
+            system.shut_down("deploy")
+            await client.rest()
+
+    await run(shop, body)
+    again = Registry("shop")
+    again.add(uvicorn.server(App(), port=server.port), name="web")
+
+    assert (await run(again)).outcome is Outcome.CLEAN
 
 
 async def test_requests_are_work_of_the_component() -> None:
@@ -180,7 +214,7 @@ async def test_it_can_be_used_without_a_system() -> None:
 
 
 async def test_a_port_that_is_taken() -> None:
-    """The cause says which, and the app was not started."""
+    """The cause says which, and the app was not started; once it is free, all is well."""
     app = App()
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
@@ -188,14 +222,15 @@ async def test_a_port_that_is_taken() -> None:
         shop.add(uvicorn.server(app, port=port), name="web")
 
         report = await run(shop)
+    again = await run(shop)
 
-    assert report.outcome is Outcome.START_FAILED
+    assert (report.outcome, again.outcome) == (Outcome.START_FAILED, Outcome.CLEAN)
     [error] = report.errors
     assert str(error) == (
         "'web' did not start: "
         f"OSError: [Errno 98] cannot listen on 127.0.0.1:{port}: Address already in use"
     )
-    assert [] == app.log
+    assert ["up", "down"] == app.log
 
 
 async def test_a_port_that_is_taken_in_the_last_moment() -> None:
@@ -314,6 +349,54 @@ async def test_a_lifespan_that_never_starts() -> None:
     assert ["unwound"] == app.log
     assert before == asyncio.all_tasks()
     assert await is_refused(server)
+
+
+async def test_the_deadline_of_the_start_does_not_interrupt_the_opening_of_listeners(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Interrupted there, the event loop would go on looking at a socket that was closed."""
+    log: list[str] = []
+    expired = anyio.Event()
+    open_listeners = real.Server.startup
+
+    async def startup(server: real.Server, sockets: Any = None) -> None:
+        await open_listeners(server, sockets)
+        log.append("opening")
+        await expired.wait()
+        await anyio.lowlevel.checkpoint()  # here a cancellation would arrive
+        await anyio.lowlevel.checkpoint()
+        log.append("opened")
+
+    def observer(event: events.Event) -> None:
+        if isinstance(event, events.ComponentStarted) and event.error is not None:
+            expired.set()
+
+    monkeypatch.setattr(real.Server, "startup", startup)
+    shop, server = shop_of(App())
+    settings = Settings(limits={"web": Limits(start=0.1)})
+
+    report = await run(shop, settings=settings, observers=[observer])
+
+    assert log == ["opening", "opened"]
+    assert isinstance(report.errors[0], StartTimeoutError)
+    assert await is_refused(server)
+
+
+async def test_a_server_that_fails_to_open_its_listeners(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has not started, and the app is shut down again."""
+
+    async def startup(server: real.Server, sockets: Any = None) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(real.Server, "startup", startup)
+    app = App()
+    shop, _ = shop_of(app)
+
+    report = await run(shop)
+
+    assert report.outcome is Outcome.START_FAILED
+    assert "OSError: [Errno 24] Too many open files" in str(report.errors[0])
+    assert ["up", "down"] == app.log
 
 
 @pytest.mark.parametrize("mode", ["auto", "off"])

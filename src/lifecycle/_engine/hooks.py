@@ -1,0 +1,83 @@
+"""Which hooks an object brings, and in which order they are looked for."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from lifecycle._core import calls
+from lifecycle.errors import InvalidComponentError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lifecycle._core.component import Hooks
+
+NO_HOOKS = (
+    "is {kind!r}, which has no hooks: neither start or stop methods, nor is it a context manager. "
+    "Give `start=` or `stop=`; a bare value is declared with `value(…)`"
+)
+
+
+@attrs.frozen(eq=False)
+class ObjectHooks:
+    """The hooks of an object that was added or built; all are called without arguments."""
+
+    start: Callable[[], Any] | None = None
+    stop: Callable[[], Any] | None = None
+    drain: Callable[[], Any] | None = None
+    manager: bool = False
+    """Whether it is entered and left as an async context manager."""
+    sync_manager: bool = False
+
+
+def hooks_of(name: str, value: Any, hooks: Hooks) -> ObjectHooks:
+    """What the life of an object consists of, in the order of the design.
+
+    Hooks that were given; methods ``start`` and ``stop``; an async context manager; a sync one. The
+    first of these that gives a start or a stop is the whole of it.
+
+    Raises:
+        InvalidComponentError: it has none of these, or a method that needs arguments.
+
+    """
+
+    def bound(hook: Callable[..., Any] | None) -> Callable[[], Any] | None:
+        if hook is None:
+            return None
+        return functools.partial(hook, value) if hooks.take_value else hook
+
+    def method(which: str) -> Callable[[], Any] | None:
+        found = getattr(value, which, None)
+        if not callable(found):
+            return None
+        _refuse_arguments(name, which, found)
+        return found  # type: ignore[no-any-return]
+
+    drain = bound(hooks.drain)
+    if drain is None:
+        drain = method("drain")
+    if hooks.start is not None or hooks.stop is not None:
+        return ObjectHooks(bound(hooks.start), bound(hooks.stop), drain)
+    start, stop = method("start"), method("stop")
+    if start is not None or stop is not None:
+        return ObjectHooks(start, stop, drain)
+    if isinstance(value, contextlib.AbstractAsyncContextManager):
+        return ObjectHooks(drain=drain, manager=True)
+    if isinstance(value, contextlib.AbstractContextManager):
+        return ObjectHooks(drain=drain, sync_manager=True)
+    raise InvalidComponentError(name, NO_HOOKS.format(kind=type(value).__name__))
+
+
+def _refuse_arguments(name: str, which: str, hook: Callable[..., Any]) -> None:
+    """Refuse a hook that needs arguments before it is too late to say so."""
+    problem = calls.cannot_take(hook, 0)
+    if problem is not None:
+        reason = (
+            f"has a {which!r} that cannot be called without arguments ({problem}). Give the hook "
+            f"yourself, with `build({which}=lambda value: …)` or `add(…, {which}=…)`"
+        )
+        raise InvalidComponentError(name, reason)
