@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lifecycle._core.plan import Plan, check_limits
+from lifecycle._core.plan import Plan, check_settings
 from lifecycle._engine.running import Running
 from lifecycle.settings import Settings
 
@@ -47,6 +47,6 @@ def running(
     """
     settings = Settings() if settings is None else settings
     plan = registry if isinstance(registry, Plan) else registry.plan(settings)
-    check_limits(plan, settings)
+    check_settings(plan, settings)
     # Typed as swallowing nothing, so that what follows the `async with` counts as reached.
     return Running(plan, settings, companions, observers)  # type: ignore[return-value]

@@ -13,7 +13,7 @@ import anyio
 
 from lifecycle import console, processes
 from lifecycle._core import budget
-from lifecycle._core.plan import Plan, check_limits
+from lifecycle._core.plan import Plan, check_settings
 from lifecycle._engine.running import Running
 from lifecycle._engine.watchdog import Watchdog
 from lifecycle.errors import DefinitionError, RunError
@@ -69,7 +69,7 @@ def run(
     with console.ShortLines(logging.getLogger("lifecycle")), Handling(settings.signals) as handling:
         try:
             plan = registry if isinstance(registry, Plan) else registry.plan(settings)
-            check_limits(plan, settings)
+            check_settings(plan, settings)
         except DefinitionError as error:
             raise _refused(error) from None
         program = _Program(settings, handling)

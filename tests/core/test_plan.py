@@ -10,7 +10,7 @@ import time
 import pytest
 
 from lifecycle import Lifetime, Limits, Registry, Settings
-from lifecycle._core.plan import NodeLimits, check_limits, limits_of
+from lifecycle._core.plan import NodeLimits, check_settings, limits_of
 from lifecycle.errors import SettingsError
 
 
@@ -91,7 +91,7 @@ def test_limits_of_components_that_are_there() -> None:
     gone = shop.value(1, name="gone")
     plan = shop.without(gone).plan()
     keys = (a, "a", off, "off", gone, "gone")
-    check_limits(plan, Settings(limits=dict.fromkeys(keys, Limits(start=1))))
+    check_settings(plan, Settings(limits=dict.fromkeys(keys, Limits(start=1))))
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_limits_of_what_is_not_there(message: str, key: object) -> None:
     shop = Registry("shop")
     shop.value(1, name="database")
     with pytest.raises(SettingsError) as raised:
-        check_limits(shop.plan(), Settings(limits={key: Limits(start=1)}))
+        check_settings(shop.plan(), Settings(limits={key: Limits(start=1)}))
     assert message == str(raised.value)
 
 

@@ -65,8 +65,8 @@ def limits_of(node: Node, settings: Settings) -> NodeLimits:
     )
 
 
-def check_limits(plan: Plan, settings: Settings) -> None:
-    """Refuse limits for what is no component.
+def check_settings(plan: Plan, settings: Settings) -> None:
+    """Refuse settings that this plan cannot be run with: limits for what is no component.
 
     Limits for a component that is declared and absent, such as one that is not enabled here, are
     none's, and no error: settings may be shared by many roles of the same code.
@@ -74,6 +74,8 @@ def check_limits(plan: Plan, settings: Settings) -> None:
     Raises:
         SettingsError: some are for what no component has as its handle or name.
     """
+    if settings.probes is not None:
+        raise SettingsError("probes", settings.probes, "None: there is no probe server yet")
     unknown = settings.unknown_limits(
         [*((node.handle, node.name) for node in plan.components)]
         + [(absent, absent) if isinstance(absent, str) else (absent, "") for absent in plan.absent]

@@ -29,6 +29,7 @@ class Drains:
         """Nothing drains."""
         self._engine = engine
         self._began = 0.0
+        self._deadlines: dict[int, float] = {}
         self._alarms: dict[int, Alarm] = {}
         self._followers: list[int] = []
 
@@ -48,6 +49,7 @@ class Drains:
             self._engine.shutdown.budget.drains_end,
             self._followers[component],
         )
+        self._deadlines[component] = deadline
         if host is not None:
             host.draining.set()
         if host is None or host.drains_at_once:
@@ -80,6 +82,7 @@ class Drains:
 
     def drain_expired(self, host: Host) -> None:
         """A component has used up its own time to drain."""
+        self._deadlines[host.node.index] = host.deadline
         self._drain_expired(host.node.index)
 
     def _drain_expired(self, component: int) -> None:
@@ -142,7 +145,7 @@ class Drains:
         what = tuple(work.what for work in works)
         index = None if name is None else self._engine.index_of_name(name)
         began = self._began if index is None else self._began_of(index)
-        error = DrainTimeoutError(name, what, self._engine.loop.now() - began)
+        error = DrainTimeoutError(name, what, self._until(index) - began)
         self._engine.account.incomplete(error, index)
         self._engine.tell(events.WorkCancelled, component=name, what=what)
 
@@ -166,8 +169,17 @@ class Drains:
         component = command.component
         known = self._engine.account.component_errors.get(component)
         if not isinstance(known, DrainTimeoutError):
-            time = self._engine.loop.now() - self._began_of(component)
+            time = self._until(component) - self._began_of(component)
             self._engine.account.incomplete(DrainTimeoutError(host.node.name, (), time), component)
+
+    def _until(self, component: int | None) -> float:
+        """When the time to drain was over: at the limit, not when that was noticed."""
+        assert self._engine.shutdown.budget is not None  # noqa: S101  the drain has begun
+        whole = self._engine.shutdown.budget.drains_end
+        limit = whole if component is None else self._deadlines.get(component, whole)
+        if component is None and self._engine.settings.drain_timeout is not None:
+            limit = min(limit, self._began + self._engine.settings.drain_timeout)
+        return max(self._began, min(self._engine.loop.now(), limit))
 
     def _began_of(self, component: int) -> float:
         if self._engine.machine.states[component] is State.DRAINING:

@@ -228,6 +228,9 @@ class Engine:
         self._queue.clear()
         self.started.set()
         self.settled.set()
+        for host in self.hosts:
+            if host is not None:
+                host.let_go()
         self._shield.cancel()
 
     def tell(self, event: Callable[..., events.Event], **fields: Any) -> None:
@@ -247,6 +250,11 @@ class Engine:
     def is_over(self) -> bool:
         """Whether the report is complete."""
         return self.report is not None
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the engine itself is at fault, and nothing will be carried out any more."""
+        return self._fault is not None
 
     @property
     def is_ready(self) -> bool:

@@ -94,6 +94,10 @@ class Host(Timed):
             self._has_turn = True
             self.engine.turns.give(self._called.set)
 
+    def let_go(self) -> None:
+        """The engine is broken: wait for no order any more."""
+        self._called.set()
+
     @property
     def drains_at_once(self) -> bool:
         """Whether there is no drain hook to wait for."""
@@ -135,7 +139,8 @@ class Host(Timed):
         while True:
             order = await self._next_order()
             if isinstance(order, Drain):
-                await self._drain()
+                if self._thrown is None:  # it may have crashed as it was asked
+                    await self._drain()
                 continue
             if order.drain and self._drain_hook is not None:
                 await self._drain_within_stop()
@@ -210,7 +215,7 @@ class Host(Timed):
         return found.drain
 
     async def _next_order(self) -> Drain | Stop:
-        while not self._called.is_set():
+        while not self._called.is_set() and not self.engine.is_broken:
             if self._thrown is None and not self._scope.cancel_called:
                 self._is_parked = True
                 try:
@@ -228,6 +233,8 @@ class Host(Timed):
         if self._has_turn:
             self._has_turn = False
             self.engine.turns.taken()
+        if not self._orders:
+            return Stop(self.node.index, drain=False)  # the engine is broken: nobody will say it
         order = self._orders.popleft()
         if not self._orders:
             self._called = anyio.Event()

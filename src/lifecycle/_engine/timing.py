@@ -147,7 +147,7 @@ class Timed:
 
     def _cancel(self, patience: float) -> None:
         self._hook_scope.cancel()
-        self.cancelled_after = self.engine.loop.now() - self.began
+        self.cancelled_after = min(self.engine.loop.now(), self.deadline) - self.began
         self._patience_ends = self.engine.loop.now() + patience
         self._await_end()
 

@@ -98,7 +98,8 @@ class Settings:
         default=None,
         validator=rule(lambda value: value is None or is_address(value), f"{ADDRESS}, or None"),
     )
-    """The address at which probes are answered, as in ``":8081"``; None: nowhere."""
+    """The address at which probes are to be answered, as in ``":8081"``; None: nowhere. There is no
+    probe server yet, and an address is refused when a system is run."""
     limits: Mapping[Any, Limits] = attrs.field(
         factory=dict[Any, Limits],
         converter=_frozen_limits,
