@@ -356,6 +356,24 @@ def test_extend_moves_no_more_than_that(life: Life) -> None:
 
 
 @pytest.mark.rule("D7")
+def test_extend_leaves_those_that_follow_their_last_second(life: Life) -> None:
+    """A drain that extends itself takes nothing from the drains that come after it."""
+    shop = Registry("shop")
+
+    async def greedy() -> None:
+        Lifetime.current().extend(1_000)
+        await anyio.sleep_forever()
+
+    database = part(shop, "database", drain=0.9)
+    part(shop, "jobs", drain=greedy, drain_timeout=1, requires=database)
+
+    lived = life.live(shop, asked, GRACE)
+
+    assert [("jobs", "cut", 6.5)] == errors(lived)
+    assert (0.9, 0) == took(lived, "database")
+
+
+@pytest.mark.rule("D7")
 def test_extend_from_a_thread(life: Life) -> None:
     """Sync hooks extend as well."""
     shop = Registry("shop")
