@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from lifecycle.errors import RunError, one_line, plural, seconds
 from lifecycle.states import Outcome
@@ -23,6 +23,11 @@ _SUMMARY = {
     Outcome.FORCED: "The shutdown was cut short by a second interrupt.",
 }
 _MOST_ERRORS = 10
+
+if TYPE_CHECKING:
+    _StreamHandler = logging.StreamHandler[TextIO]
+else:  # not generic when it runs, before Python 3.11
+    _StreamHandler = logging.StreamHandler
 
 
 def account(report: Report) -> str:
@@ -89,7 +94,7 @@ def _times(component: ComponentReport) -> str:
     return ", ".join(parts)
 
 
-class ShortLines(logging.StreamHandler):  # type: ignore[type-arg]
+class ShortLines(_StreamHandler):
     """Shows events on stderr as long as nobody has configured logging."""
 
     def __init__(self, logger: logging.Logger) -> None:

@@ -49,4 +49,4 @@ def running(
     plan = registry if isinstance(registry, Plan) else registry.plan(settings)
     check_settings(plan, settings)
     # Typed as swallowing nothing, so that what follows the `async with` counts as reached.
-    return Running(plan, settings, companions, observers)  # type: ignore[return-value]
+    return Running(plan, settings, companions, observers)  # type: ignore[return-value] # pyright: ignore[reportReturnType]

@@ -42,21 +42,19 @@ class Drains:
         self._engine.account.times["drain"][component] = now
         self._engine.tell(events.ComponentDraining, component=node.name)
         assert self._engine.shutdown.budget is not None  # noqa: S101  the shutdown has begun
-        own = self._engine.limits_of(node).drain
-        deadline = budget.hook_deadline(
-            now,
-            math.inf if own is None else own,
-            self._engine.shutdown.budget.drains_end,
-            self._followers[component],
+        limit = budget.hook_deadline(
+            now, math.inf, self._engine.shutdown.budget.drains_end, self._followers[component]
         )
-        self._deadlines[component] = deadline
+        own = self._engine.limits_of(node).drain
+        own = math.inf if own is None else own
+        deadline = self._deadlines[component] = min(now + own, limit)
         if host is not None:
             host.draining.set()
         if host is None or host.drains_at_once:
             self._engine.apply(self._engine.machine.drained, component)
             self._await_release(component, deadline)
         else:
-            host.begin("drain", deadline - now, math.inf)
+            host.begin("drain", own, limit)
             host.order(command)
 
     def has_drained(self, host: Host, error: BaseException | None) -> None:
@@ -176,6 +174,9 @@ class Drains:
         """When the time to drain was over: at the limit, not when that was noticed."""
         assert self._engine.shutdown.budget is not None  # noqa: S101  the drain has begun
         whole = self._engine.shutdown.budget.drains_end
+        host = None if component is None else self._engine.hosts[component]
+        if host is not None and host.hook == "drain":
+            return min(self._engine.loop.now(), host.deadline)
         limit = whole if component is None else self._deadlines.get(component, whole)
         if component is None and self._engine.settings.drain_timeout is not None:
             limit = min(limit, self._began + self._engine.settings.drain_timeout)

@@ -99,7 +99,7 @@ class InFlight:
 
     def hold(self, what: str, component: int | None) -> AbstractContextManager[None, None]:
         """Make a piece of work; it is in flight while it is entered."""
-        return Hold(self, what, component)  # type: ignore[return-value] # it swallows only to raise
+        return Hold(self, what, component)  # type: ignore[return-value] # pyright: ignore[reportReturnType] # it swallows only to raise
 
     def name_of(self, component: int | None) -> str | None:
         """The name of a component; None for the system."""

@@ -171,10 +171,11 @@ def manager_life(
     name: str, value: Any, in_thread: InThread | None
 ) -> AsyncLife | ThreadLife | None:
     """The life of a context manager; None where it is not one."""
+    given = value  # kept as it is typed: narrowing to a generic class would lose its arguments
     if isinstance(value, contextlib.AbstractAsyncContextManager):
-        return AsyncLife(name, entered(value))
+        return AsyncLife(name, entered(given))
     if isinstance(value, contextlib.AbstractContextManager):
-        return ThreadLife(name, entered_sync(value), in_thread)
+        return ThreadLife(name, entered_sync(given), in_thread)
     return None
 
 
@@ -187,12 +188,13 @@ async def function_life(node: Node, in_thread: InThread | None, result: Any) -> 
     """
     if inspect.iscoroutine(result):
         result = await result
+    given = result
     if isinstance(result, AsyncGenerator):
-        life = AsyncLife(node.name, result)
+        life = AsyncLife(node.name, given)
         await life.start()
         return life
     if isinstance(result, Generator):
-        sync_life = ThreadLife(node.name, result, in_thread)
+        sync_life = ThreadLife(node.name, given, in_thread)
         await sync_life.start()
         return sync_life
     if node.enter:

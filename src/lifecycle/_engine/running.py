@@ -109,6 +109,9 @@ class Running:
         try:
             # Left without an error: ours is raised bare, not in a group.
             await group.__aexit__(None, None, None)
+            if error is None or is_cancellation(error):
+                # What was cancelled while we were shielded from it goes on now.
+                await anyio.lowlevel.checkpoint_if_cancelled()
         except anyio.get_cancelled_exc_class() as outer:
             cancellation = outer
         except BaseException as fault:

@@ -175,9 +175,7 @@ class System:
             ValueError: an exit code is from 0 to 255.
 
         """
-        given: object = exit_code
-        is_code = isinstance(given, int) and not isinstance(given, bool)
-        if not is_code or not 0 <= exit_code <= _LAST_CODE:
+        if not _is_code(exit_code):
             message = f"exit_code is {exit_code!r}, but must be from 0 to {_LAST_CODE}"
             raise ValueError(message)
         engine = self._engine
@@ -250,3 +248,7 @@ class System:
     def __repr__(self) -> str:
         """Name the phase."""
         return f"<System {self._engine.machine.phase}>"
+
+
+def _is_code(code: object) -> bool:
+    return isinstance(code, int) and not isinstance(code, bool) and 0 <= code <= _LAST_CODE

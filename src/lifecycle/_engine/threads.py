@@ -49,7 +49,8 @@ class Thread:
         """Where it is, while it is in a call."""
         if self._thread is None or not self.busy:
             return None
-        return sys._current_frames().get(self._thread.ident or 0)  # noqa: SLF001  documented, CPython
+        frames = sys._current_frames()  # noqa: SLF001  documented  # pyright: ignore[reportPrivateUsage]
+        return frames.get(self._thread.ident or 0)
 
     async def call(self, function: Callable[[], Any], *, abandon: bool = False) -> Any:
         """Make a call in the thread, and wait for it, whatever is cancelled meanwhile.
