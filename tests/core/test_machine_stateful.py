@@ -74,6 +74,6 @@ AnyRun.TestCase.settings = settings(
     max_examples=200,
     stateful_step_count=60,
     deadline=None,
-    suppress_health_check=list(HealthCheck),
+    suppress_health_check=[*HealthCheck],  # pyright: ignore[reportArgumentType]
 )
 TestAnyRun = AnyRun.TestCase

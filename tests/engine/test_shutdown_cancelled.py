@@ -42,8 +42,9 @@ def test_a_cancellation_is_a_request(life: Life, during: str) -> None:
         scope.cancel()
 
     async def main() -> str:
+        scope = anyio.CancelScope()
         async with anyio.create_task_group() as group:
-            with anyio.CancelScope() as scope:
+            with scope:
                 group.start_soon(cancel, scope)
                 async with running(shop, observers=[life.observe]):
                     await anyio.sleep(5)

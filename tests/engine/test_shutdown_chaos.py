@@ -262,7 +262,7 @@ class Stage:
             async def hook() -> None:
                 await stage.play(index, "drain", drain)
 
-            thing.drain = hook  # type: ignore[attr-defined]
+            vars(thing)["drain"] = hook
         return shop.add(thing, **hooks, **options)
 
     def _service(self, shop: Registry, index: int, part: Part, options: Any) -> Any:
@@ -375,7 +375,7 @@ class Stage:
 @settings(
     max_examples=120,
     deadline=None,
-    suppress_health_check=list(HealthCheck),
+    suppress_health_check=[*HealthCheck],  # pyright: ignore[reportArgumentType]
 )
 @given(script=scripts())
 def test_anything(backend: str, script: Script) -> None:
