@@ -54,6 +54,8 @@ def typing(session: nox.Session) -> None:
     session.install("--editable", WITH_EXTRAS, *group("typing"))
     session.run("mypy")
     session.run("pyright", "--warnings", env={"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"})
+    # That deliberate mistakes are found by both needs both, and so does not run with the tests.
+    session.run("pytest", "--quiet", "tests/typing")
 
 
 @nox.session(python=PYTHONS)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 def system_of(request: Request) -> System:
     """The system that answers a request: the server puts it there."""
-    return request.state.lifecycle
+    system: System = request.state.lifecycle
+    return system
 
 
 CurrentSystem = Annotated[System, Depends(system_of)]
