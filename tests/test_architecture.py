@@ -45,7 +45,7 @@ EXTRAS = {"fastapi", "grpc", "h11", "hypercorn", "starlette", "trio", "uvicorn",
 # user has chosen it by then.
 BACKENDS = {"trio", "uvloop"}
 MODULES_OF_EXTRAS = ("lifecycle.integrations", "lifecycle.probes")
-EDGES = ("__main__", "asgi", "cli", "integrations", "preflight", "probes", "signals", "testing")
+EDGES = ("__main__", "asgi", "cli", "integrations", "preflight", "probes", "testing")
 
 
 def dotted(path: Path) -> str:

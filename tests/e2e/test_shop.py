@@ -64,6 +64,8 @@ class Shop:
             socket.create_connection(self.address, timeout=GENEROUS).close()
         except ConnectionRefusedError:
             return True
+        except ConnectionResetError:  # it came into the backlog in the moment of the closing
+            return False
         return False
 
     def until_in_flight(self, client: httpx.Client, what: str, number: int) -> None:
@@ -231,11 +233,13 @@ def test_sigterm_during_a_busy_second(tmp_path: Path) -> None:
         for thread in threads:
             thread.join(GENEROUS)
         assert running_shop.process.wait() == 0
-    assert {202} == set(answered)
+    # Where the drain was over before the connection was, an order is refused in words.
+    assert {202} <= set(answered) <= {202, 503}
+    confirmed = answered.count(202)
 
     with shop(tmp_path) as running_shop, running_shop.client() as client:
         counts = client.get("/").json()
-    assert {"orders": len(answered), "packed": len(answered)} == counts
+    assert {"orders": confirmed, "packed": confirmed} == counts
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:

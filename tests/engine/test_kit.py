@@ -52,9 +52,9 @@ def test_time_stands_still_while_a_thread_works(life: Life) -> None:
 
     @shop.component(start_timeout=0.1, stop_timeout=0.1)
     def legacy() -> Iterator[int]:
-        time.sleep(0.2)
+        time.sleep(0.2)  # blocks on purpose: a thread that works is what is tested
         yield 1
-        time.sleep(0.2)
+        time.sleep(0.2)  # blocks on purpose: likewise, at its stop
 
     @shop.component
     async def ticking(legacy: int = requires(legacy)) -> AsyncIterator[int]:

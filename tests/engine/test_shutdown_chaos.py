@@ -28,7 +28,7 @@ from tests.engine.kit import BACKENDS, Life
 from tests.engine.parts import companion
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from lifecycle import Report
 
@@ -372,6 +372,16 @@ class Stage:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """Log nothing of the many lives, and leave the log as it was."""
+    logger = logging.getLogger("lifecycle")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    yield
+    logger.setLevel(level)
+
+
 @settings(
     max_examples=120,
     deadline=None,
@@ -380,7 +390,6 @@ class Stage:
 @given(script=scripts())
 def test_anything(backend: str, script: Script) -> None:
     """Whatever happens, the promises at the head of this module are kept."""
-    logging.getLogger("lifecycle").setLevel(logging.CRITICAL)
     stage = Stage(Life(backend), script)
 
     report, error, cancelled = stage.life.run(stage.run)
