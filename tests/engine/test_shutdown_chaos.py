@@ -371,7 +371,6 @@ class Stage:
         return self.systems[-1]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.fixture(autouse=True)
 def _quiet() -> Iterator[None]:
     """Log nothing of the many lives, and leave the log as it was."""
@@ -382,6 +381,7 @@ def _quiet() -> Iterator[None]:
     logger.setLevel(level)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 @settings(
     max_examples=120,
     deadline=None,
