@@ -172,6 +172,8 @@ class Driver:
             yield "delay_over", None, 0, True
         if self.phase in _DRAINING and not self.closing and not self.over:
             yield "drain_over", None, 1, True
+        elif self.over or self.closing:
+            yield "drain_over_late", None, 0, False
         if not self.forced:
             yield "force", None, 1, False
         if self.settled:
@@ -337,6 +339,9 @@ class Driver:
         self.awaits_body = False
         self._obey(self.machine.drain_over())
 
+    def _drain_over_late(self) -> None:
+        check(self.machine.drain_over() == [], "there is nothing left to cut")
+
     def _force(self) -> None:
         self.asked = self.forced = True
         self.over = self.over or not self.closing
@@ -411,6 +416,8 @@ class Driver:
         check(self.start[who] == IDLE, f"{command} twice, or after a start")
         if because_of is None:
             check(self.asked, f"{command}, but nothing was given up")
+            lost = [d for d in self.graph.requires[who] if self._ended_it_all(d)]
+            check(not lost, f"{command}, and not because of {lost}")
         else:
             failed = self.failed[because_of] or self.crashed[because_of]
             check(failed, f"{command}, which has not failed")
@@ -423,6 +430,10 @@ class Driver:
                 f"{command}, which it does not require",
             )
         self.start[who] = SKIPPED
+
+    def _ended_it_all(self, who: int) -> bool:
+        """Whether it failed, or crashed and is not optional: others know whom to blame."""
+        return self.failed[who] or (self.crashed[who] and not self.graph.optional[who])
 
     def _on_Cancel(self, command: c.Cancel) -> None:  # noqa: N802
         check(self.start[command.component] == STARTING, f"{command}: it is not starting")
@@ -580,6 +591,8 @@ class Driver:
             self._look_at_stops()
         elif self.phase is Phase.RUNNING:
             check(not self.asked, "asked to shut down, and it runs on")
+        if self.phase not in (Phase.PREFLIGHT, Phase.STARTING):
+            check(not set(self.start) & _UNSETTLED, "the start was given up, and goes on")
 
     def _state_of(self, who: int) -> State:
         if self.failed[who] or self.crashed[who]:

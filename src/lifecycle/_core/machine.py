@@ -197,7 +197,7 @@ class Machine:
             if self._body:
                 self._out.append(CancelBody())
             if self.phase in _BEFORE_RUNNING:
-                self._roll_back(Cause.DRAIN)
+                self._roll_back(Cause.DRAIN, failed=component)
             elif self.phase in (Phase.RUNNING, Phase.DELAYING):
                 self._enter(Cause.DRAIN)
                 self._awaits_body = self._body
