@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import typing
 from signal import Signals
 from typing import TYPE_CHECKING, Any
@@ -27,18 +26,12 @@ if TYPE_CHECKING:
 
 Row = tuple[str, ...]
 
-# Settings that say something only to the probe server: shown as soon as there is one.
-OF_PROBES = frozenset({"check_timeout", "probes"})
-
 
 def settings() -> Iterator[Row]:
     """Every setting, with its variable and its default."""
     yield "Setting", "Variable", "Default", ""
     said = sentences(Settings)
-    left_out = frozenset[str]() if importlib.util.find_spec("lifecycle.probes") else OF_PROBES
     for field in attrs.fields(Settings):
-        if field.name in left_out:
-            continue
         yield f"``{field.name}``", variable(field), default(field), said[field.name]
 
 

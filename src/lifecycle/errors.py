@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lifecycle.report import Report
     from lifecycle.states import State
 
-Hook = Literal["start", "drain", "stop"]
+Hook = Literal["start", "drain", "stop", "check"]
 E = TypeVar("E", bound=BaseException)
 
 

@@ -169,6 +169,18 @@ class AvailabilityChanged(_Event):
 
 
 @attrs.frozen(kw_only=True)
+class HealthChanged(_Event):
+    """A check of a component fails from here on, or passes again."""
+
+    component: str
+    check: str
+    liveness: bool
+    """Whether its failure means that the process can do no work any more."""
+    failure: str | None
+    """The type of what it raised, ``timeout``, or ``returned False``; None where it passes."""
+
+
+@attrs.frozen(kw_only=True)
 class WorkCancelled(_Event):
     """Work in flight was cut off."""
 
@@ -212,6 +224,7 @@ Event: TypeAlias = (
     | ComponentStopped
     | ComponentCrashed
     | AvailabilityChanged
+    | HealthChanged
     | WorkCancelled
     | HookAbandoned
     | Closed

@@ -16,6 +16,7 @@ from lifecycle._core import budget
 from lifecycle._core.plan import Plan, check_settings
 from lifecycle._engine.running import Running
 from lifecycle._engine.watchdog import Watchdog
+from lifecycle.embedded import accompanying
 from lifecycle.errors import DefinitionError, RunError
 from lifecycle.settings import Response, Settings
 from lifecycle.signals import Handling
@@ -72,6 +73,7 @@ def run(
             check_settings(plan, settings)
         except DefinitionError as error:
             raise _refused(error) from None
+        companions = (*accompanying(settings), *companions)
         program = _Program(settings, handling)
         report = program.run(
             Running(plan, settings, companions, observers, program.prepare), options

@@ -71,6 +71,26 @@ class Report:
 
 
 @attrs.frozen
+class CheckResult:
+    """What came of asking a component whether it is in order."""
+
+    component: str
+    name: str
+    """The name of the function that was asked."""
+    ok: bool
+    liveness: bool = False
+    """Whether its failure means that the process can do no work any more."""
+    error: str | None = None
+    """The type of what it raised, ``timeout``, or ``returned False``."""
+    message: str | None = None
+    """The text of the error. It may hold secrets: probes show it only with ``probe_details``."""
+    duration: float = 0.0
+    """How long it took, in seconds; one that is stuck, how long so far."""
+    age: float = 0.0
+    """How many seconds ago that was."""
+
+
+@attrs.frozen
 class ComponentStatus:
     """How one component stands at this moment."""
 
@@ -85,6 +105,10 @@ class ComponentStatus:
     """The reason that it gave to ``Lifetime.unavailable``."""
     start_time: float | None = None
     waits_for: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    """What it depends on, by name, in whichever way."""
+    checks: tuple[CheckResult, ...] = ()
+    """What its checks said when they were last asked."""
 
 
 @attrs.frozen
@@ -100,6 +124,10 @@ class Status:
     in_flight: tuple[Work, ...]
     time_left: float | None = None
     """What is left of the grace period, in seconds, once it runs."""
+    outcome: Outcome | None = None
+    """How it went, once every component has ended; what companions still do can change it."""
+    exit_code: int | None = None
+    """Likewise."""
 
     def to_json(self) -> str:
         """The same as a JSON document, durations in seconds."""

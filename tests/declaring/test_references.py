@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from lifecycle import Plan, Registry, requires, requires_all, wants
-from lifecycle.errors import DefinitionError
+from lifecycle.errors import DefinitionError, InvalidComponentError, UnknownComponentError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -201,3 +201,42 @@ def test_a_circle_of_wants_is_one() -> None:
     with pytest.raises(DefinitionError) as raised:
         shop.plan()
     assert "components require each other in a circle: a -> b -> a" == str(raised.value)
+
+
+class Server:
+    """An object that says by itself what it requires."""
+
+    def __init__(self, *needs: Any) -> None:
+        self._needs = needs
+
+    def start(self) -> None: ...
+
+    def __lifecycle_requires__(self) -> tuple[Any, ...]:
+        return self._needs
+
+
+def test_an_added_object_may_say_what_it_requires() -> None:
+    """As what `requires=` says; by handle or by name."""
+    shop = Registry("shop")
+    shop.add(Server(), name="first")
+    database = shop.value(1, name="database")
+    web = shop.add(Server(database, "first"), name="web", requires=["other"])
+    shop.value(2, name="other")
+
+    plan = shop.plan()
+    node = plan.components[plan.index_of[web]]
+    assert ["other", "database", "first"] == [plan.components[i].name for i in node.requires]
+
+
+def test_what_an_object_says_it_requires_must_be_there() -> None:
+    """It is checked as everything else is, and an object that cannot say it is an error."""
+    shop = Registry("shop")
+    shop.add(Server("databse"), name="web")
+    shop.value(1, name="database")
+    with pytest.raises(UnknownComponentError, match="Did you mean 'database'"):
+        shop.plan()
+
+    broken = Registry("broken")
+    broken.add(Server(7), name="web")
+    with pytest.raises(InvalidComponentError, match="'web' could not be asked what it requires"):
+        broken.plan()

@@ -353,6 +353,7 @@ _WORDS: dict[type, str] = {
     events.ComponentStopped: "{component} stopped",
     events.ComponentCrashed: "{component} crashed",
     events.AvailabilityChanged: "{component} unavailable: {unavailable}",
+    events.HealthChanged: "{check} of {component} says: {failure}",
     events.WorkCancelled: "{component} lost {what}",
     events.HookAbandoned: "{component} abandoned in its {hook}",
     events.Closed: "closed: {outcome}, {exit_code}",

@@ -589,6 +589,8 @@ def test_the_status_is_a_snapshot_and_a_document(life: Life) -> None:
         "unavailable": None,
         "start_time": 1.0,
         "waits_for": [],
+        "requires": [],
+        "checks": [],
     } == before["components"]["database"]
     assert ("failed", "OSError") == (
         before["components"]["broken"]["state"],

@@ -25,6 +25,8 @@ class Plan:
 
     components: tuple[Node, ...]
     """In the order of start; ties in the order of registration."""
+    name: str = ""
+    """That of the registry."""
     checks: tuple[object, ...] = ()
     """The preflight checks, callables, in the order of registration."""
     critical_path: tuple[str, ...] = ()
@@ -74,8 +76,6 @@ def check_settings(plan: Plan, settings: Settings) -> None:
     Raises:
         SettingsError: some are for what no component has as its handle or name.
     """
-    if settings.probes is not None:
-        raise SettingsError("probes", settings.probes, "None: there is no probe server yet")
     unknown = settings.unknown_limits(
         [*((node.handle, node.name) for node in plan.components)]
         + [(absent, absent) if isinstance(absent, str) else (absent, "") for absent in plan.absent]

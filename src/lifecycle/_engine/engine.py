@@ -31,9 +31,12 @@ from lifecycle._engine.drains import Drains
 from lifecycle._engine.escalation import Escalation
 from lifecycle._engine.flag import Flag
 from lifecycle._engine.gates import Gates
+from lifecycle._engine.health import Health
 from lifecycle._engine.in_flight import InFlight
+from lifecycle._engine.instruments import Instruments
 from lifecycle._engine.loop import Keeper, Loop
 from lifecycle._engine.preflight import run_checks
+from lifecycle._engine.pulse import Pulse
 from lifecycle._engine.shutdown import Shutdown
 from lifecycle._engine.starts import Starts
 from lifecycle._engine.stops import Stops
@@ -64,6 +67,16 @@ _WINDING_DOWN = frozenset({Phase.DRAINING, Phase.ROLLING_BACK})
 class Engine:
     """One run of a plan."""
 
+    body: Body | None = None
+    is_settled = False
+    """Whether every component has ended."""
+    on_closed: Callable[[Report], object] | None = None
+    """Told the report, when nothing but abandoned work is left."""
+    report: Report | None = None
+    _fault: Exception | None = None
+    _pumping = False
+    _tasks: TaskGroup | None = None
+
     def __init__(
         self,
         plan: Plan,
@@ -82,11 +95,13 @@ class Engine:
         self.turns = Turns()
         self.account = Account(plan.components)
         self.component_errors = self.account.component_errors
+        self.instruments = Instruments()
+        self.pulse = Pulse()
         self.gates = Gates(self)
+        self.health = Health(self)
         self.in_flight = InFlight(self)
         self.values: list[Any] = [None] * size
         self.hosts: list[Host | None] = [None] * size
-        self.body: Body | None = None
         self.system = System(self)
         self.companions = Companions(self, companions)
         self.escalation = Escalation(self)
@@ -96,11 +111,7 @@ class Engine:
         self.drains = Drains(self)
         self.stops = Stops(self)
 
-        self.on_closed: Callable[[Report], object] | None = None
-        """Told the report, when nothing but abandoned work is left."""
-        self.report: Report | None = None
         self.unavailable: dict[int, str] = {}
-
         self.draining = Flag()
         """No new work is to be taken."""
         self.settled = anyio.Event()
@@ -113,17 +124,17 @@ class Engine:
         """No task is left, but the caller's."""
 
         self._observers = tuple(told)
-        self._fault: Exception | None = None
-        self._size = size
         self._began = self.loop.now()
         self._since = [self._began] * size
         self._queue: deque[commands.Command] = deque()
-        self._pumping = False
         self._context = contextvars.copy_context()
-        self._tasks: TaskGroup | None = None
         self._shield = anyio.CancelScope(shield=True)
         self.checks = anyio.CancelScope()
-        self._do: dict[type[Any], Callable[[Any], None]] = {
+        self._do = self._carried_out_by()
+
+    def _carried_out_by(self) -> dict[type[Any], Callable[[Any], None]]:
+        """Who carries out which command."""
+        return {
             commands.Start: self.starts.start,
             commands.Skip: self.starts.skip,
             commands.Cancel: self.starts.cancel,
@@ -156,6 +167,7 @@ class Engine:
             # Should any of this have failed, nobody is left waiting for it.
             self.started.set()
             self.closed.set()
+            self.pulse.end()
             self.ended.set()
 
     async def _run(self) -> None:
@@ -180,6 +192,7 @@ class Engine:
         if self._fault is not None:
             self.keeper.end()
             raise self._fault
+        await self.health.over()
         await self.companions.stop()
 
     async def _end_keeper(self) -> None:
@@ -203,6 +216,7 @@ class Engine:
             error=self.report.errors[0] if self.report.errors else None,
         )
         self.closed.set()
+        self.pulse.end()
         if self.on_closed is not None:
             self.on_closed(self.report)
 
@@ -234,7 +248,8 @@ class Engine:
         self._shield.cancel()
 
     def tell(self, event: Callable[..., events.Event], **fields: Any) -> None:
-        """Tell the observers, if any of them listens."""
+        """Tell the observers, if any of them listens, and those who follow the status."""
+        self.pulse.beat()
         if self._observers or observers.logger.isEnabledFor(observers.LEAST_LEVEL):
             told = event(at=self.loop.now(), **fields)
             self.in_own_context(observers.tell, self._observers, told)
@@ -300,11 +315,16 @@ class Engine:
                 )
             )
 
-    def spawn(self, run: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
-        """Start a task."""
+    def spawn(
+        self,
+        run: Callable[[], Coroutine[Any, Any, None]],
+        name: str,
+        context: contextvars.Context | None = None,
+    ) -> None:
+        """Start a task, in a copy of a context; by default the engine's own."""
         assert self._tasks is not None  # noqa: S101  it runs
         start_soon = functools.partial(self._tasks.start_soon, run, name=f"lifecycle: {name}")
-        self.in_own_context(start_soon)  # type: ignore[unused-awaitable]
+        (self._context if context is None else context).copy().run(start_soon)  # type: ignore[unused-awaitable]
 
     def _enter(self, command: commands.Enter) -> None:
         phase = command.phase
@@ -337,6 +357,8 @@ class Engine:
         del command
         self.started.set()
         self.settled.set()
+        self.is_settled = True
+        self.pulse.beat()
 
     def mark(self, component: int) -> None:
         """Its state changes now."""
@@ -345,6 +367,10 @@ class Engine:
     def index_of_name(self, name: str) -> int:
         """The index of a component by its full name."""
         return self._indices[name]
+
+    def find_name(self, name: str) -> int | None:
+        """The same; None where no component has that name."""
+        return self._indices.get(name)
 
     @functools.cached_property
     def _indices(self) -> dict[str, int]:

@@ -11,7 +11,10 @@ from lifecycle.errors import ClosedError, DeadlockError, NotReadyError, RunError
 from lifecycle.states import Phase, State
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lifecycle._engine.engine import Engine
+    from lifecycle._engine.host import Host
 
 OPEN = frozenset({State.READY, State.DRAINING, State.DRAINED})
 _AHEAD = frozenset({State.PENDING, State.STARTING})
@@ -27,6 +30,12 @@ class Gates:
         self._events: dict[int, anyio.Event] = {}
         self._waits: dict[int, int] = {}
         """Which starting component waits at which other one's gate, in its own task."""
+        self._told: dict[int, list[Callable[[], object]]] = {}
+        """What is called when it is decided whether a component becomes ready."""
+
+    def is_open(self, component: int) -> bool:
+        """Whether a component can be called."""
+        return self._engine.machine.states[component] in OPEN
 
     def check(self, component: int) -> Any:
         """The value of a component.
@@ -73,6 +82,40 @@ class Gates:
         event = self._events.pop(component, None)
         if event is not None:
             event.set()
+        for tell in self._told.pop(component, ()):
+            tell()
+
+    def when_decided(self, component: int, tell: Callable[[], object], waiter: int | None) -> None:
+        """Call something when it is decided whether a component becomes ready.
+
+        Args:
+            component: whose gate it is.
+            tell: what is called, on the loop.
+            waiter: the component whose start waits for that, if it is one's.
+
+        Raises:
+            DeadlockError: that can never be, because of this wait.
+
+        """
+        if not self._may_become_ready(component):
+            tell()
+            return
+        if waiter is not None:
+            self._refuse_a_circle(waiter, component)
+            self._waits[waiter] = component
+        self._told.setdefault(component, []).append(tell)
+
+    def forget(self, component: int, tell: Callable[[], object], waiter: int | None) -> None:
+        """Do not call it any more."""
+        if waiter is not None:
+            self._waits.pop(waiter, None)
+        if tell in self._told.get(component, ()):
+            self._told[component].remove(tell)
+
+    def waiter_in_thread(self) -> int | None:
+        """The component in whose start, in its own thread, the caller is."""
+        index, host = self._caller()
+        return index if host is not None and host.is_in_own_thread else None
 
     def waits_for(self, component: int) -> tuple[str, ...]:
         """What a component that is not ready waits for, by name."""
@@ -101,14 +144,19 @@ class Gates:
 
     def _waiter(self) -> int | None:
         """The component in whose own task, and start, the caller is."""
-        lifetime = current.get()
-        if lifetime is None or lifetime.system is not self._engine.system:
-            return None
-        index = self._engine.index_of_name(lifetime.name)
-        host = self._engine.hosts[index]
+        index, host = self._caller()
         if host is None or host.task_id != anyio.get_current_task().id:
             return None
-        return index if self._engine.machine.states[index] is State.STARTING else None
+        return index
+
+    def _caller(self) -> tuple[int | None, Host | None]:
+        """The component in whose context, and start, the caller is."""
+        lifetime = current.get()
+        if lifetime is None or lifetime.system is not self._engine.system:
+            return None, None
+        index = self._engine.index_of_name(lifetime.name)
+        starts = self._engine.machine.states[index] is State.STARTING
+        return (index, self._engine.hosts[index]) if starts else (None, None)
 
     def _refuse_a_circle(self, waiter: int, component: int) -> None:
         came_from = {component: waiter}

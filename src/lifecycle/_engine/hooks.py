@@ -29,6 +29,7 @@ class ObjectHooks:
     start: Callable[[], Any] | None = None
     stop: Callable[[], Any] | None = None
     drain: Callable[[], Any] | None = None
+    check: Callable[[], Any] | None = None
     manager: bool = False
     """Whether it is entered and left as an async context manager."""
     sync_manager: bool = False
@@ -60,15 +61,16 @@ def hooks_of(name: str, value: Any, hooks: Hooks) -> ObjectHooks:
     drain = bound(hooks.drain)
     if drain is None:
         drain = method("drain")
+    check = None if hooks.checks else method("check")
     if hooks.start is not None or hooks.stop is not None:
-        return ObjectHooks(bound(hooks.start), bound(hooks.stop), drain)
+        return ObjectHooks(bound(hooks.start), bound(hooks.stop), drain, check)
     start, stop = method("start"), method("stop")
     if start is not None or stop is not None:
-        return ObjectHooks(start, stop, drain)
+        return ObjectHooks(start, stop, drain, check)
     if isinstance(value, contextlib.AbstractAsyncContextManager):
-        return ObjectHooks(drain=drain, manager=True)
+        return ObjectHooks(drain=drain, check=check, manager=True)
     if isinstance(value, contextlib.AbstractContextManager):
-        return ObjectHooks(drain=drain, sync_manager=True)
+        return ObjectHooks(drain=drain, check=check, sync_manager=True)
     raise InvalidComponentError(name, NO_HOOKS.format(kind=type(value).__name__))
 
 

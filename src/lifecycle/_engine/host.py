@@ -16,24 +16,27 @@ Its rules:
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import functools
 import traceback
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
+from lifecycle._core import calls
 from lifecycle._core.commands import Drain, Stop
 from lifecycle._core.component import Kind
 from lifecycle._engine import calling, groups, hooks, lives, stacks
 from lifecycle._engine.cancellation import is_cancellation
 from lifecycle._engine.flag import Flag
+from lifecycle._engine.instruments import HookCall
 from lifecycle._engine.lifetime import Lifetime, current
 from lifecycle._engine.threads import Thread, outlast
 from lifecycle._engine.timing import Timed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from lifecycle._core.component import Node
     from lifecycle._engine.engine import Engine
@@ -58,6 +61,10 @@ class Host(Timed):
         """Why it is not ready, where that was decided before its start hook had ended."""
         self._life = lives.Value(None)
         self._drain_hook: Callable[[], Any] | None = None
+        self.own_check: Callable[[], Any] | None = None
+        """The check that the object itself brings."""
+        self.context: contextvars.Context | None = None
+        """What its start has set, once it is ready."""
         self._thrown: BaseException | None = None
         self._orders: deque[Drain | Stop] = deque()
         self._called = anyio.Event()
@@ -133,6 +140,7 @@ class Host(Timed):
             await self._discard()
             return
         self.ended = self._drain_hook is None and not self._life.has_stop
+        self.context = contextvars.copy_context()
         self.engine.starts.has_started(self, self._life.value)
         if self.ended:
             return
@@ -167,12 +175,16 @@ class Host(Timed):
         while True:
             attempt += 1
             try:
-                return await self._attempt()
+                life: lives.Value = await self._around(
+                    "start", self.node.function, self._attempt, attempt=attempt
+                )
             except Exception as error:
                 pause = next(pauses, None)
                 if pause is None or not isinstance(error, retry.on) or self._scope.cancel_called:
                     raise
                 self.engine.starts.retrying(self.node, attempt, pause, error)
+            else:
+                return life
             await anyio.sleep(pause)
 
     async def _attempt(self) -> lives.Value:
@@ -185,23 +197,24 @@ class Host(Timed):
             made = calling.call_coroutine(node.function, *args, **kwargs)
             return await self._start_object(await self._watch(made))
         result = await self._watch(
-            calling.call_only(self._in_thread(), node.function, *args, **kwargs)
+            calling.call_only(self.in_thread(), node.function, *args, **kwargs)
         )
-        life: lives.Value = await self._watch(lives.function_life(node, self._in_thread(), result))
+        life: lives.Value = await self._watch(lives.function_life(node, self.in_thread(), result))
         if node.hooks.drain is not None:
             self._drain_hook = functools.partial(node.hooks.drain, life.value)
         return life
 
     async def _start_object(self, value: Any) -> lives.Value:
-        node, in_thread = self.node, self._in_thread()
+        node, in_thread = self.node, self.in_thread()
         found = hooks.hooks_of(node.name, value, node.hooks)
         manager = found.manager or found.sync_manager
         entering = lives.manager_life(node.name, value, in_thread) if manager else None
         if entering is not None:
             await self._watch(entering.start())
             self._drain_hook = self._drain_of(entering.value, found)
+            self.own_check = found.check
             return entering
-        self._drain_hook = found.drain
+        self._drain_hook, self.own_check = found.drain, found.check
         life = lives.ObjectLife(value, found.stop, in_thread)
         if found.start is not None:
             start = functools.partial(self._call, in_thread, found.start)
@@ -276,7 +289,8 @@ class Host(Timed):
             with anyio.CancelScope(shield=shield) as self._hook_scope:
                 if self.cut or self.expired:
                     self._hook_scope.cancel()
-                await self._call(self._in_thread(), self._drain_hook)
+                call = functools.partial(self._call, self.in_thread(), self._drain_hook)
+                await self._around("drain", self._drain_hook, call)
         except BaseException as error:  # noqa: BLE001  it goes into the report
             return error
         return None
@@ -286,13 +300,17 @@ class Host(Timed):
         if self._life.spans:
             if self.expired:
                 self._scope.cancel()
-            await self._watch(self._life.stop(self._thrown))
+            await self._stop_life()
             return
         shield = self._scope.cancel_called or self._thrown is not None
         with anyio.CancelScope(shield=shield) as self._hook_scope:
             if self.expired:
                 self._hook_scope.cancel()
-            await self._watch(self._life.stop(self._thrown))
+            await self._stop_life()
+
+    async def _stop_life(self) -> None:
+        stop = functools.partial(self._life.stop, self._thrown)
+        await self._around("stop", self._life.stop_function, lambda: self._watch(stop()))
 
     # --- the end -------------------------------------------------------------------------------
 
@@ -315,13 +333,34 @@ class Host(Timed):
         """Return when it is time to stop."""
         await self.stopping.wait()
 
-    def _in_thread(self) -> calling.InThread | None:
+    def in_thread(self) -> calling.InThread | None:
         """How sync code of this component is called; None: on the loop."""
         if not self.node.thread:
             return None
         if self._thread is None:
-            self._thread = Thread(self.node.name, self.engine.loop)
+            self._thread = Thread(self.node.name, self.engine.loop, self.engine.instruments)
         return self._thread.call
+
+    @property
+    def is_in_own_thread(self) -> bool:
+        """Whether the caller is sync code of this component."""
+        return self._thread is not None and self._thread.is_current
+
+    async def _around(
+        self,
+        hook: Literal["start", "run", "drain", "stop"],
+        function: Callable[..., Any] | None,
+        proceed: Callable[[], Awaitable[Any]],
+        *,
+        attempt: int = 1,
+    ) -> Any:
+        """Call a hook, within the instruments that are in force."""
+        if not self.engine.instruments:
+            return await proceed()
+        sync = function is not None and hook != "run" and not calls.belongs_on_loop(function)
+        in_thread = self.in_thread() if sync else None
+        call = HookCall(self.engine.system, self.node.name, hook, attempt, in_thread)
+        return await self._watch(self.engine.instruments.around(call, proceed))
 
     async def _call(
         self,
@@ -334,7 +373,7 @@ class Host(Timed):
 
     async def _watch(self, awaitable: Any) -> Any:
         """Await, and remember what, so that its stack can be shown."""
-        self._awaiting = awaitable
+        outer, self._awaiting = self._awaiting, awaitable
         result = await awaitable
-        self._awaiting = None
+        self._awaiting = outer
         return result

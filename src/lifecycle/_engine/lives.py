@@ -46,6 +46,11 @@ class Value:
     def __init__(self, value: object) -> None:
         self.value: Any = value
 
+    @property
+    def stop_function(self) -> Callable[..., Any]:
+        """What is called at the stop, as far as it tells sync from async."""
+        return self.stop
+
     async def stop(self, thrown: BaseException | None) -> None:
         """Do nothing."""
 
@@ -116,6 +121,10 @@ class ThreadLife(Value):
         if self.value is _END:
             raise InvalidComponentError(self._name, NO_YIELD)
 
+    @property
+    def stop_function(self) -> Callable[..., Any]:
+        return self._generator.__next__
+
     async def stop(self, thrown: BaseException | None) -> None:
         """Resume it."""
         del thrown  # a cancellation belongs to the loop; a thread knows nothing of it
@@ -145,6 +154,10 @@ class ObjectLife(Value):
         self._stop = stop
         self._in_thread = in_thread
         self.has_stop = stop is not None
+
+    @property
+    def stop_function(self) -> Callable[..., Any]:
+        return self.stop if self._stop is None else self._stop
 
     async def stop(self, thrown: BaseException | None) -> None:
         """Call the stop hook."""

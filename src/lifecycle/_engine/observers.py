@@ -46,6 +46,8 @@ def _level(event: events.Event) -> int:
         return logging.ERROR
     if isinstance(event, events.AvailabilityChanged) and event.unavailable is not None:
         return logging.WARNING
+    if isinstance(event, events.HealthChanged) and event.failure is not None:
+        return logging.WARNING
     return logging.INFO
 
 
@@ -62,6 +64,8 @@ def line(event: events.Event) -> str:
         text += f" because of {event.because_of}"
     if isinstance(event, events.AvailabilityChanged) and event.unavailable is None:
         text = f"{event.component} is available again"
+    if isinstance(event, events.HealthChanged) and event.failure is None:
+        text = f"{event.check} of {event.component} passes again"
     return text
 
 
@@ -84,6 +88,7 @@ _LINES: dict[type[object], str] = {
     events.ComponentStopped: "{component} stopped ({took})",
     events.ComponentCrashed: "{component} crashed",
     events.AvailabilityChanged: "{component} is unavailable: {unavailable}",
+    events.HealthChanged: "{check} of {component} fails: {failure}",
     events.WorkCancelled: "work of {component} was cut off: {what}",
     events.HookAbandoned: "the {hook} hook of {component} was abandoned at\n{stack}",
     events.Closed: "closed: {outcome}, exit code {exit_code} ({took})",

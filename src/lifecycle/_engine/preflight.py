@@ -47,7 +47,7 @@ async def run_checks(engine: Engine, checks: Sequence[Any]) -> list[BaseExceptio
 
 
 async def _failure_of(engine: Engine, name: str, check: Any) -> PreflightError | None:
-    thread = Thread(f"check {name}", engine.loop)
+    thread = Thread(f"check {name}", engine.loop, engine.instruments)
     try:
         answer = await calling.call(functools.partial(thread.call, abandon=True), check)
     except PreflightError as error:

@@ -87,7 +87,9 @@ class ServiceHost(Host):
         while True:
             attempt += 1
             try:
-                self._returned = await self._run_once()
+                self._returned = await self._around(
+                    "run", self.node.function, self._run_once, attempt=attempt
+                )
             except Exception as error:
                 pause = next(pauses, None)
                 if (

@@ -92,6 +92,7 @@ class Shutdown:
     def _note_shutdown(self) -> None:
         if not self._told and self.reason is not None:
             self._told = True
+            self._engine.health.end()
             self._engine.tell(events.ShutdownRequested, reason=self.reason)
             if self.on_shutdown is not None:
                 self.on_shutdown(self.time_left() or 0.0)

@@ -6,18 +6,23 @@ import functools
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lifecycle._engine import streams
+from lifecycle._engine.gate import Gate
 from lifecycle._engine.in_flight import holding
 from lifecycle._engine.lifetime import current
+from lifecycle._engine.pulse import Changes
 from lifecycle.errors import DeadlockError, RunError, UnknownComponentError
 from lifecycle.report import ComponentStatus, Report, Status
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator
+    from collections.abc import AsyncIterable, AsyncIterator, Mapping
     from contextlib import AbstractContextManager
 
     from lifecycle._core.component import Node
+    from lifecycle._core.plan import Plan
     from lifecycle._engine.engine import Engine
     from lifecycle.component import Component
+    from lifecycle.report import CheckResult
+    from lifecycle.settings import Settings
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -34,6 +39,21 @@ class System:
     def __init__(self, engine: Engine) -> None:
         """Made by :func:`lifecycle.running`."""
         self._engine = engine
+
+    @property
+    def name(self) -> str:
+        """The name of the registry that it is a run of."""
+        return self._engine.plan.name
+
+    @property
+    def plan(self) -> Plan:
+        """What it is a run of."""
+        return self._engine.plan
+
+    @property
+    def settings(self) -> Settings:
+        """The numbers that it runs with."""
+        return self._engine.settings
 
     # --- components ----------------------------------------------------------------------------
 
@@ -74,10 +94,22 @@ class System:
             return default
         return value
 
-    def _index(self, component: Component[Any]) -> int:
-        index = self._engine.plan.index_of.get(component)
+    def gate(self, component: Component[T]) -> Gate[T]:
+        """The gate of a component: to be asked, to wait at, to put before functions.
+
+        Raises:
+            UnknownComponentError: it is not part of this system.
+
+        """
+        return Gate(self._engine, self._index(component))
+
+    def _index(self, component: Component[Any] | str) -> int:
+        if isinstance(component, str):
+            index = self._engine.find_name(component)
+        else:
+            index = self._engine.plan.index_of.get(component)
         if index is None:
-            name = getattr(component, "name", repr(component))
+            name = getattr(component, "name", str(component))
             raise UnknownComponentError(
                 name, "the caller", "asks for", (), "it is no part of this system."
             )
@@ -95,6 +127,8 @@ class System:
             components={node.name: self._status_of(node) for node in engine.plan.components},
             in_flight=engine.in_flight.now_held(),
             time_left=engine.shutdown.time_left(),
+            outcome=engine.account.verdict.outcome if engine.is_settled else None,
+            exit_code=engine.account.verdict.exit_code if engine.is_settled else None,
         )
 
     def _status_of(self, node: Node) -> ComponentStatus:
@@ -109,7 +143,41 @@ class System:
             unavailable=engine.unavailable.get(node.index),
             start_time=engine.account.times["start"].get(node.index),
             waits_for=engine.gates.waits_for(node.index),
+            requires=tuple(engine.name(other) for other in node.dependencies),
+            checks=engine.health.last(node.index),
         )
+
+    def changes(self) -> AsyncIterator[Status]:
+        """Follow how it stands: a snapshot of now, then another whenever something has changed.
+
+        That is its phase, whether it is ready, a component's state or availability, or what a
+        check says; not work that comes and goes. Who is slow gets the newest. The last is that of
+        the closed system.
+        """
+        return Changes(self._engine.pulse, self.status)
+
+    async def check(
+        self, *components: Component[Any] | str, liveness: bool | None = None
+    ) -> Mapping[str, tuple[CheckResult, ...]]:
+        """Ask components whether they are in order, all at once; returns what they say, by name.
+
+        Concurrent callers share one run of a check, and for ``Settings.check_ttl`` its answer.
+        Each has ``Settings.check_timeout``; while one is stuck, no second run is started. Checks
+        run only while the system does: before, and after, there is what they said last. So this
+        never takes longer than the `check_timeout`.
+
+        Args:
+            *components: handles or full names; by default all.
+            liveness: whether only those checks are asked that say whether the process can work at
+                all, or only the others; None: all.
+
+        Raises:
+            UnknownComponentError: one of them is not part of this system.
+
+        """
+        indices = [self._index(component) for component in components]
+        everyone = range(len(self._engine.plan.components))
+        return await self._engine.health.ask(indices or everyone, liveness=liveness)
 
     @property
     def shutdown_reason(self) -> str | None:

@@ -18,6 +18,7 @@ import anyio
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lifecycle._engine.instruments import Instruments
     from lifecycle._engine.loop import Loop
 
 
@@ -34,15 +35,21 @@ class _Job:
 class Thread:
     """A thread that makes one call after the other. It begins with the first."""
 
-    def __init__(self, name: str, loop: Loop) -> None:
+    def __init__(self, name: str, loop: Loop, instruments: Instruments) -> None:
         """Prepare a thread; `name` is that of the component."""
         self._name = name
         self._loop = loop
+        self._instruments = instruments
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._context = contextvars.copy_context()
         self._context.run(_forget_the_loop)
         self.busy = False
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the caller runs in it."""
+        return threading.current_thread() is self._thread
 
     @property
     def frame(self) -> Any:
@@ -67,12 +74,13 @@ class Thread:
         job = _Job(function)
         before = self._take_over(contextvars.copy_context())
         self.busy = True
-        self._jobs.put(job)
-        if abandon:
-            await job.done.wait()
-        else:
-            with anyio.CancelScope(shield=True):
-                await outlast(job.done)
+        with self._instruments.working(self._name):
+            self._jobs.put(job)
+            if abandon:
+                await job.done.wait()
+            else:
+                with anyio.CancelScope(shield=True):
+                    await outlast(job.done)
         self.busy = False
         for variable, value in self._context.items():
             if variable is not _the_loop() and before.get(variable, before) is not value:

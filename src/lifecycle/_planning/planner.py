@@ -82,6 +82,7 @@ def make_plan(contents: Contents, settings: Settings) -> Plan:
     return timed(
         Plan(
             components=nodes,
+            name=contents.name,
             checks=tuple(dict.fromkeys(preflight.check for preflight in checks)),
             index_of={node.handle: node.index for node in nodes},
             absent=frozenset([*present.absent, *present.absent_names]),

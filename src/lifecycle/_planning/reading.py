@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from lifecycle._core import calls
 from lifecycle._core.component import Kind
 from lifecycle._core.declaration import Mark
-from lifecycle.component import Component
+from lifecycle.component import Component, as_refs
 from lifecycle.lifetime import Lifetime
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from lifecycle._core.declaration import Declaration
 
+REQUIRES: Final = "__lifecycle_requires__"
+"""The method by which the class of an added object says what the object requires: handles, or
+names. A web server requires what the routes of its app are provided with."""
 _CALLED: Final = (Kind.FUNCTION, Kind.BUILD, Kind.SERVICE, Kind.MAIN)
 """The kinds whose function has its parameters filled."""
 _POSITIONAL: Final = (
@@ -70,11 +73,25 @@ def _read(declaration: Declaration) -> Reading:
         takes_lifetime = _read_signature(declaration.function, marked, reasons)
     options = declaration.options
     source = () if declaration.source is None else (declaration.source,)
-    requires = (*source, *_refs(marked, wanted=False), *options.get("requires", ()))
+    given = (*options.get("requires", ()), *_asked_by_object(declaration, reasons))
+    requires = (*source, *_refs(marked, wanted=False), *given)
     wants = (*_refs(marked, wanted=True), *options.get("wants", ()))
     return Reading(
         tuple(marked), takes_lifetime, requires, wants, options.get("after", ()), tuple(reasons)
     )
+
+
+def _asked_by_object(declaration: Declaration, reasons: list[str]) -> tuple[Any, ...]:
+    """What an object that was added says that it requires: its class may have a method for that."""
+    value: Any = declaration.value
+    ask = getattr(value.__class__, REQUIRES, None)
+    if declaration.kind is not Kind.OBJECT or ask is None:
+        return ()
+    try:
+        return as_refs(ask(value), f"{REQUIRES}() of {declaration.name!r}")
+    except Exception as error:  # noqa: BLE001  the object's own, whatever it raises
+        reasons.append(f"could not be asked what it requires: {type(error).__name__}: {error}")
+        return ()
 
 
 def _refs(marked: list[MarkedParameter], *, wanted: bool) -> Iterator[Any]:

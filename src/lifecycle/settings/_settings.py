@@ -44,6 +44,10 @@ def _frozen_signals(signals: Mapping[int, Response]) -> Mapping[int, Response]:
     return _frozen(signals)
 
 
+def _is_error_code(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 400 <= value <= 599  # noqa: PLR2004
+
+
 def _check_limits(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     mapping: Any = value
     if not isinstance(value, Mapping):
@@ -94,12 +98,23 @@ class Settings:
     """For the stop of each component that does not say its own."""
     check_timeout: float = attrs.field(default=0.8, converter=as_float, validator=Seconds())
     """For each check that a probe makes; a kubelet waits 1 s for it (``timeoutSeconds``)."""
+    check_ttl: float = attrs.field(default=1.0, converter=as_float, validator=Seconds(zero=True))
+    """For how long the answer of a check is good: probes that come within it are given the same.
+
+    A kubelet asks every 10 s (``periodSeconds``); this is for those who ask more often."""
     probes: str | None = attrs.field(
         default=None,
         validator=rule(lambda value: value is None or is_address(value), f"{ADDRESS}, or None"),
     )
-    """The address at which probes are to be answered, as in ``":8081"``; None: nowhere. There is no
-    probe server yet, and an address is refused when a system is run."""
+    """The address at which probes are answered, as in ``":8081"``; None: nowhere."""
+    unavailable_code: int = attrs.field(
+        default=503, validator=rule(_is_error_code, "an HTTP status from 400 to 599")
+    )
+    """What probes answer where the answer is no."""
+    probe_details: bool = attrs.field(
+        default=False, validator=rule(lambda value: isinstance(value, bool), "True or False")
+    )
+    """Whether probes show the messages of errors, which may hold secrets, and not only types."""
     limits: Mapping[Any, Limits] = attrs.field(
         factory=dict[Any, Limits],
         converter=_frozen_limits,
@@ -175,8 +190,8 @@ class Settings:
 
         Each field but `limits` has the variable of its name: ``LIFECYCLE_GRACE_PERIOD=55``. A
         duration is a number of seconds without a unit; ``none`` is None where the field may be
-        None; `watchdog` is 1 or 0, or true or false; `signals` is a list such as
-        ``SIGTERM=graceful, SIGHUP=ignore``, which is laid over the policy of `defaults`.
+        None; `watchdog` and `probe_details` are 1 or 0, or true or false; `signals` is a list such
+        as ``SIGTERM=graceful, SIGHUP=ignore``, which is laid over the policy of `defaults`.
 
         The timeouts of one component are ``LIFECYCLE_<COMPONENT>_START_TIMEOUT``,
         ``…_DRAIN_TIMEOUT`` and ``…_STOP_TIMEOUT``: its name in upper case, each run of characters
@@ -218,6 +233,13 @@ class Settings:
             raise SettingsError(name, error.value, expected) from None
 
 
+def _read_code(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and _is_error_code(int(text))):
+        message = "an HTTP status from 400 to 599"
+        raise ValueError(message)
+    return int(text)
+
+
 def _read_probes(text: str) -> str | None:
     if text.lower() == "none":
         return None
@@ -233,7 +255,9 @@ _READERS: Final[Mapping[str, Callable[[str], object]]] = MappingProxyType(
             if isinstance(field.validator, Seconds)
         },
         "probes": _read_probes,
+        "probe_details": _environment.read_bool,
         "signals": read_policy,
+        "unavailable_code": _read_code,
         "watchdog": _environment.read_bool,
     }
 )

@@ -1,0 +1,103 @@
+"""What is around the hooks of a system: for tests that bend them, and for what traces them."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Literal
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Generator
+    from contextlib import AbstractContextManager
+
+    from lifecycle._engine.calling import InThread
+    from lifecycle._engine.system import System
+
+
+@attrs.frozen(eq=False)
+class HookCall:
+    """One call of a hook."""
+
+    system: System
+    component: str
+    hook: Literal["start", "run", "drain", "stop", "check"]
+    """A generator's part up to its yield is its start, what follows its stop. A service, or a main,
+    has one call, its run."""
+    attempt: int = 1
+    """The number of the attempt, from 1; of a start that is retried."""
+    in_thread: InThread | None = None
+    """How the hook is called if it is sync code: in the component's own thread."""
+
+
+class Instrument:
+    """Something around the hooks of all systems that are entered where it is in force.
+
+    To be subclassed; what is not overridden does nothing.
+    """
+
+    async def around(self, call: HookCall, proceed: Callable[[], Awaitable[Any]]) -> Any:
+        """Call a hook; runs in the component's own task, on the time of the hook.
+
+        Args:
+            call: what is called.
+            proceed: calls it; its result is to be returned.
+
+        """
+        del call
+        return await proceed()
+
+    def working(self, component: str) -> AbstractContextManager[object]:
+        """Be entered while sync code of a component works in a thread, which looks idle to a loop.
+
+        Args:
+            component: whose it is.
+
+        """
+        del component
+        return contextlib.nullcontext()
+
+
+_in_force: ContextVar[tuple[Instrument, ...]] = ContextVar("lifecycle_instruments", default=())
+
+
+@contextlib.contextmanager
+def instrumented(instrument: Instrument) -> Generator[None]:
+    """Put an instrument around the hooks of every system that is entered within.
+
+    That is, every ``async with running(…)`` and every ``run`` that begins in this context. They
+    nest: what is put around later is nearer to the hook.
+    """
+    token = _in_force.set((*_in_force.get(), instrument))
+    try:
+        yield
+    finally:
+        _in_force.reset(token)
+
+
+class Instruments:
+    """All instruments of one system."""
+
+    def __init__(self) -> None:
+        """Take those that are in force here."""
+        self._all = _in_force.get()
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._all)
+
+    async def around(self, call: HookCall, proceed: Callable[[], Awaitable[Any]]) -> Any:
+        """Call a hook, within all of them."""
+        for instrument in reversed(self._all):
+            proceed = functools.partial(instrument.around, call, proceed)
+        return await proceed()
+
+    @contextlib.contextmanager
+    def working(self, component: str) -> Generator[None]:
+        """Let them know that sync code works in a thread."""
+        with contextlib.ExitStack() as entered:
+            for instrument in self._all:
+                entered.enter_context(instrument.working(component))
+            yield
