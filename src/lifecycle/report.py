@@ -128,6 +128,10 @@ class Status:
     """How it went, once every component has ended; what companions still do can change it."""
     exit_code: int | None = None
     """Likewise."""
+    started: bool = False
+    """Whether the start was done, as it stays from then on."""
+    error: str | None = None
+    """The type of the failure for which it shuts down; None where somebody asked for it."""
 
     def to_json(self) -> str:
         """The same as a JSON document, durations in seconds."""

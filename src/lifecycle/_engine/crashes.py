@@ -43,7 +43,7 @@ class Crashes:
             if was_running:
                 self._engine.account.verdict.crashed = True
                 # The cause of a group's crash shows only when the component is stopped.
-                self._engine.shutdown.failed(str(error))
+                self._engine.shutdown.failed(error)
             else:
                 self._engine.account.verdict.incomplete = True
         self._engine.apply(self._engine.machine.crashed, node.index)

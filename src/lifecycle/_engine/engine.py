@@ -76,6 +76,8 @@ class Engine:
     _fault: Exception | None = None
     _pumping = False
     _tasks: TaskGroup | None = None
+    has_started = False
+    """The start was done, whatever came after."""
 
     def __init__(
         self,
@@ -176,7 +178,7 @@ class Engine:
             with self.checks:
                 failures = await run_checks(self, self.plan.checks)
         for failure in failures:
-            self.shutdown.failed(str(failure))
+            self.shutdown.failed(failure)
             self.account.start_failed(failure)
         if failures:
             self.apply(self.machine.preflight_failed)
@@ -330,6 +332,7 @@ class Engine:
         phase = command.phase
         self.tell(events.PhaseChanged, phase=phase)
         if phase is Phase.RUNNING:
+            self.has_started = True
             if self.body is not None:
                 self.body.begin()
             self.started.set()

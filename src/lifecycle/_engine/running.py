@@ -134,7 +134,9 @@ class Running:
             engine.shutdown.interrupted(error, "the body", delay=False)
         else:
             engine.shutdown.enclosing_deadline = _deadline_ahead(engine)
-            engine.shutdown.request(f"the body raised {one_line(error)}", delay=False)
+            reason = f"the body raised {one_line(error)}"
+            engine.shutdown.note_failure(reason, error)
+            engine.shutdown.request(reason, delay=False)
 
     def _raise(
         self,

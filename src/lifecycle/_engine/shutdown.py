@@ -22,6 +22,8 @@ class Shutdown:
         self._engine = engine
         self.reason: str | None = None
         """Why it shuts down; set by the first request or failure."""
+        self.error: str | None = None
+        """The type of what failed, where that is why; the reason then has its message."""
         self.asked_at: float | None = None
         """When the grace period began, on the loop's clock."""
         self.enclosing_deadline = math.inf
@@ -59,10 +61,16 @@ class Shutdown:
         if exit_code and not self._engine.account.verdict.asked_code:
             self._engine.account.verdict.asked_code = exit_code
 
-    def failed(self, reason: str) -> None:
+    def failed(self, error: BaseException) -> None:
         """Something failed that ends the system."""
-        self.note_request(reason)
+        self.note_failure(str(error), error.__cause__ or error)
         self._note_shutdown()
+
+    def note_failure(self, reason: str, error: BaseException) -> None:
+        """Shut down because of an error, whose message the reason may have."""
+        if self.reason is None:
+            self.error = type(error).__name__  # first: nobody may see the one without the other
+        self.note_request(reason)
 
     def force(self, signal_number: int) -> None:
         """End at once: no drains, and stops under a short deadline."""
@@ -84,6 +92,8 @@ class Shutdown:
         """A SystemExit or KeyboardInterrupt was raised: it asks for a shutdown."""
         if isinstance(error, SystemExit):
             reason = f"{who} raised SystemExit({error.code!r})"
+            if not isinstance(error.code, int | None):
+                self.note_failure(reason, error)  # such a code is a message
             self.request(reason, delay=delay, exit_code=_code(error))
         else:
             self._engine.account.verdict.interrupted = True

@@ -121,7 +121,7 @@ class Starts:
         if host.node.optional:
             self._engine.account.of_component(error, component)
         elif self._engine.machine.phase is Phase.STARTING:
-            self._engine.shutdown.failed(str(error))
+            self._engine.shutdown.failed(error)
             self._engine.account.start_failed(error, component)
         else:
             self._engine.account.note(error, component)

@@ -129,6 +129,8 @@ class System:
             time_left=engine.shutdown.time_left(),
             outcome=engine.account.verdict.outcome if engine.is_settled else None,
             exit_code=engine.account.verdict.exit_code if engine.is_settled else None,
+            started=engine.has_started,
+            error=engine.shutdown.error,
         )
 
     def _status_of(self, node: Node) -> ComponentStatus:
