@@ -105,6 +105,8 @@ class ComponentStatus:
     """The reason that it gave to ``Lifetime.unavailable``."""
     start_time: float | None = None
     waits_for: tuple[str, ...] = ()
+    time_left: float | None = None
+    """What the hook that runs now has left, in seconds; None where none does."""
     requires: tuple[str, ...] = ()
     """What it depends on, by name, in whichever way."""
     checks: tuple[CheckResult, ...] = ()

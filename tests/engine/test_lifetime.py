@@ -589,6 +589,7 @@ def test_the_status_is_a_snapshot_and_a_document(life: Life) -> None:
         "unavailable": None,
         "start_time": 1.0,
         "waits_for": [],
+        "time_left": None,
         "requires": [],
         "checks": [],
     } == before["components"]["database"]
@@ -602,6 +603,42 @@ def test_the_status_is_a_snapshot_and_a_document(life: Life) -> None:
     assert {"what": "order 7", "component": None, "age": 1.0} in after["in_flight"]
     assert 3.0 == after["components"]["database"]["since"]
     assert "secret" not in json.dumps(lived.result)
+
+
+def test_the_status_says_what_a_running_hook_has_left(life: Life) -> None:
+    """By its own timeout, what was added to it, and the time of the whole; None between hooks."""
+    shop = Registry("shop")
+
+    def note(lifetime: Lifetime[Any], hook: str) -> None:
+        left = lifetime.system.status().components["thing"].time_left
+        assert left is None or lifetime.time_left == left
+        life.note(f"{hook}: {left}")
+
+    @shop.component(start_timeout=10, drain_timeout=100, stop_timeout=3)
+    async def thing(lifetime: Lifetime[Any]) -> AsyncIterator[Lifetime[Any]]:
+        await anyio.sleep(4)
+        note(lifetime, "start")
+        lifetime.extend(5)
+        note(lifetime, "start, extended")
+        yield lifetime
+        note(lifetime, "stop")
+
+    @thing.drain
+    async def _(lifetime: Lifetime[Any]) -> None:
+        await anyio.sleep(1)
+        note(lifetime, "drain")
+
+    async def body(system: System) -> None:
+        note(system[thing], "ready")
+
+    life.live(shop, body, Settings(grace_period=25, close_reserve=5))
+    assert [
+        "4 start: 6.0",
+        "4 start, extended: 11.0",
+        "4 ready: None",
+        "5 drain: 18.5",
+        "5 stop: 3.0",
+    ] == life.log
 
 
 @pytest.mark.uvloop

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lifecycle._engine import streams
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from lifecycle._core.component import Node
     from lifecycle._core.plan import Plan
     from lifecycle._engine.engine import Engine
+    from lifecycle._engine.host import Host
     from lifecycle.component import Component
     from lifecycle.report import CheckResult
     from lifecycle.settings import Settings
@@ -145,6 +147,7 @@ class System:
             unavailable=engine.unavailable.get(node.index),
             start_time=engine.account.times["start"].get(node.index),
             waits_for=engine.gates.waits_for(node.index),
+            time_left=_time_left(engine.hosts[node.index]),
             requires=tuple(engine.name(other) for other in node.dependencies),
             checks=engine.health.last(node.index),
         )
@@ -318,6 +321,11 @@ class System:
     def __repr__(self) -> str:
         """Name the phase."""
         return f"<System {self._engine.machine.phase}>"
+
+
+def _time_left(host: Host | None) -> float | None:
+    left = math.inf if host is None else host.time_left
+    return None if left == math.inf else left  # no hook runs
 
 
 def _is_code(code: object) -> bool:
