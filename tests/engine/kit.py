@@ -14,26 +14,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import math
-import selectors
 import sys
 import threading
-import traceback
 from typing import TYPE_CHECKING, Any, TypeVar
-from unittest import mock
 
 import anyio
 import anyio.to_thread
 import attrs
-import trio
-import trio.testing
 
-from lifecycle import Registry, Settings, System, events, running
-from lifecycle._engine import threads  # the one private name: what time has to wait for
+from lifecycle import Registry, Settings, System, events, running, testing
 from lifecycle.errors import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from lifecycle import Plan, Report
     from lifecycle._engine.companions import Companion
@@ -77,9 +70,8 @@ class Life:
         """What was noted, each with its time: ``"1.5 database starts"``."""
         self.words: list[str] = []
         """The same without the times."""
-        self.busy = _Busy()
         self._now: Callable[[], float] = float
-        self._stuck: list[Stuck] = []
+        self._stuck: list[testing.Stuck] = []
 
     @property
     def is_real(self) -> bool:
@@ -105,10 +97,13 @@ class Life:
         """Run an async function; returns what it returns."""
 
         async def bounded() -> T:
-            clock = trio.lowlevel.current_clock().current_time if self.backend == "trio" else None
-            now = clock or asyncio.get_running_loop().time
-            began = now()
-            self._now = lambda: now() - began
+            if self.is_real:
+                loop = asyncio.get_running_loop()
+                began = loop.time()
+                self._now = lambda: loop.time() - began
+            else:
+                clock = testing.clock()
+                self._now = lambda: clock.now
             with anyio.fail_after(_PATIENCE if self.is_real else _LONGEST):
                 result = await main()
             left = [task.name or "" for task in anyio.get_running_tasks()]
@@ -116,8 +111,11 @@ class Life:
             return result
 
         try:
-            with mock.patch.object(threads.Thread, "call", self.busy.counted(threads.Thread.call)):
-                return anyio.run(bounded, **self._options())
+            if self.is_real:
+                return anyio.run(bounded, backend_options={"use_uvloop": True})
+            eager = self.backend == "eager"
+            backend: Any = "asyncio" if eager else self.backend
+            return testing.run(bounded, backend=backend, eager_tasks=eager)
         finally:
             for stuck in self._stuck:
                 stuck.release()
@@ -157,161 +155,17 @@ class Life:
 
         return self.run(main)
 
-    def _options(self) -> dict[str, Any]:
-        if self.backend == "trio":
-            clock = trio.testing.MockClock(autojump_threshold=0)
-            self.busy.hold(clock)
-            return {"backend": "trio", "backend_options": {"clock": clock}}
-        if self.is_real:
-            return {"backend": "asyncio", "backend_options": {"use_uvloop": True}}
-
-        def loop() -> asyncio.AbstractEventLoop:
-            loop = VirtualLoop(self.busy)
-            if self.backend == "eager" and sys.version_info >= (3, 12):
-                loop.set_task_factory(asyncio.eager_task_factory)
-            return loop
-
-        return {"backend": "asyncio", "backend_options": {"loop_factory": loop}}
-
     # --- threads -------------------------------------------------------------------------------
 
     async def in_thread(self, function: Callable[[], T]) -> T:
-        """Call a function in a thread that has nothing to do with the system; time stands still."""
-        with self.busy.work():
-            return await anyio.to_thread.run_sync(function)
+        """Call a function in a thread that has nothing to do with the system."""
+        return await anyio.to_thread.run_sync(function)
 
-    def stuck(self) -> Stuck:
-        """Something that sync hooks can be stuck in while time goes on."""
-        stuck = Stuck(self.busy)
+    def stuck(self) -> testing.Stuck:
+        """Something that sync hooks can be stuck in, until the end of the run at the latest."""
+        stuck = testing.Stuck()
         self._stuck.append(stuck)
         return stuck
-
-
-class Stuck:
-    """Blocks the threads of components until it is released, at the latest with the run."""
-
-    def __init__(self, busy: _Busy) -> None:
-        self._busy = busy
-        self._released = threading.Event()
-        self._inside: list[object] = []
-
-    def block(self) -> None:
-        """Block the component's thread that calls it; time goes on."""
-        token = _job.token
-        self._inside.append(token)
-        self._busy.remove(token)
-        self._released.wait()
-
-    def release(self) -> None:
-        """Let all go on, and time stand still while they work. On the loop, or after the run."""
-        for token in self._inside:
-            self._busy.add(token)
-        self._inside.clear()
-        self._released.set()
-
-
-class _Job(threading.local):
-    token: object = None
-
-
-_job = _Job()
-
-
-class _Busy:
-    """What time has to wait for, since the event loop does not know of it."""
-
-    def __init__(self) -> None:
-        self._tokens: set[object] = set()
-        self._clock: trio.testing.MockClock | None = None
-
-    def __bool__(self) -> bool:
-        return bool(self._tokens)
-
-    def add(self, token: object) -> None:
-        """Something is being worked on. On the loop."""
-        self._tokens.add(token)
-        self._tell_clock()
-
-    def remove(self, token: object) -> None:
-        """It is done, or stuck. From any thread."""
-        self._tokens.discard(token)
-        self._tell_clock()
-
-    @contextlib.contextmanager
-    def work(self) -> Iterator[object]:
-        """Time stands still meanwhile."""
-        token = object()
-        self.add(token)
-        try:
-            yield token
-        finally:
-            self.remove(token)
-
-    def hold(self, clock: trio.testing.MockClock) -> None:
-        """Hold trio's clock; asyncio's looks here by itself."""
-        self._clock = clock
-        self._entry: trio.lowlevel.TrioToken | None = None
-
-    def _tell_clock(self) -> None:
-        if self._clock is None:
-            return
-        if trio.lowlevel.in_trio_run():
-            self._entry = trio.lowlevel.current_trio_token()
-            self._clock.autojump_threshold = math.inf if self._tokens else 0
-        elif self._entry is not None:
-            with contextlib.suppress(trio.RunFinishedError):
-                self._entry.run_sync_soon(self._tell_clock)
-
-    def counted(self, call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        """Count the calls in components' threads, from before the thread until back on the loop."""
-
-        async def counted(
-            thread: object, function: Callable[[], Any], *args: object, **kwargs: object
-        ) -> Any:
-            def work() -> Any:
-                _job.token = token
-                return function()
-
-            with self.work() as token:
-                return await call(thread, work, *args, **kwargs)
-
-        return counted
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time jumps to what is due next when there is nothing else to do."""
-
-    def __init__(self, busy: _Busy) -> None:
-        self._virtual = _Selector()
-        self._virtual.busy = busy
-        super().__init__(self._virtual)
-
-    def time(self) -> float:
-        """The virtual time, in seconds."""
-        return self._virtual.now
-
-
-class _Selector(selectors.DefaultSelector):
-    now = 0.0
-    busy: _Busy
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        while self.busy and (timeout is None or timeout > 0):
-            if ready := super().select(0.01):
-                return ready
-        ready = super().select(_PATIENCE if timeout is None else 0)
-        if timeout is None and not ready:
-            message = f"nothing is due, ever:\n{self._tasks()}"
-            raise RuntimeError(message)
-        if timeout is not None and not ready:
-            self.now += max(0.0, timeout)
-        return ready
-
-    @staticmethod
-    def _tasks() -> str:
-        stacks = (task.get_stack() for task in asyncio.all_tasks())
-        frames = (stack[-1] for stack in stacks if stack)
-        return "\n".join("".join(traceback.format_stack(frame, limit=1)) for frame in frames)
 
 
 def _join_threads() -> None:

@@ -633,13 +633,13 @@ def test_a_hold_in_a_thread_when_no_work_is_taken_any_more(life: Life) -> None:
 
 def test_work_in_a_thread_that_is_cut_off(life: Life) -> None:
     """A thread cannot be interrupted: it is told at the end of its work, whoever waits for that."""
-    shop, stuck = Registry("shop"), threading.Event()
+    shop, stuck = Registry("shop"), life.stuck()
 
     async def body(system: System) -> None:
         def work() -> None:
             with system.hold("order 7"):
                 held.set()
-                stuck.wait(20)
+                stuck.block()
 
         def is_told() -> None:
             with pytest.raises(WorkCancelledError):
@@ -658,7 +658,7 @@ def test_work_in_a_thread_that_is_cut_off(life: Life) -> None:
             report = await system.closed()
             life.note("closed")
             assert ["order 7"] == [one.what for one in report.in_flight]
-            stuck.set()
+            stuck.release()
 
     lived = life.live(shop, body, Settings(grace_period=10, close_reserve=2))
     assert isinstance(lived.error, DrainTimeoutError)

@@ -1,0 +1,98 @@
+"""Running an async function in virtual time."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+from typing_extensions import TypeVarTuple, Unpack
+
+from lifecycle.testing._backends import backend as make_backend
+from lifecycle.testing._backends import in_force, virtual
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from lifecycle.testing._backends import Backend
+    from lifecycle.testing._timeline import Timeline
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+def run(
+    async_fn: Callable[[Unpack[Ts]], Awaitable[T]],
+    *args: Unpack[Ts],
+    backend: Backend = "asyncio",
+    seed: int | None = None,
+    eager_tasks: bool = False,
+    patience: float = 20.0,
+) -> T:
+    """Run an async function in virtual time, which begins at 0.
+
+    Time stands still as long as anything can run, and jumps to what is due next when all wait. All
+    timing functions of anyio, asyncio and trio run on it. `clock` gives the clock.
+
+    Args:
+        async_fn: what to run.
+        *args: what to call it with.
+        backend: the event loop, asyncio or trio; uvloop cannot be virtual.
+        seed: makes tasks late that could run, by turns that follow from it; the same one gives the
+            same order each time, another a different one. None: first come, first served.
+        eager_tasks: run on asyncio with `asyncio.eager_task_factory`.
+        patience: for how many real seconds to wait for the world outside: threads, sockets,
+            subprocesses, and what holds time.
+
+    Returns:
+        What it returns.
+
+    Raises:
+        StalledError: all wait, and nothing can end that. What ran was cancelled before.
+        ValueError: there is no virtual time on this backend, or no eager tasks.
+        ImportError: trio is not installed.
+
+    """
+    name, options = make_backend(backend, seed=seed, eager_tasks=eager_tasks, patience=patience)
+    makes = virtual(options)
+    assert makes is not None  # noqa: S101  that is what `backend` does
+    timeline = makes.timeline
+
+    @functools.wraps(async_fn)
+    async def guarded() -> T:
+        return await guard(timeline, async_fn, *args)
+
+    with in_force(timeline):
+        try:
+            if name == "trio":
+                import trio  # noqa: PLC0415  an extra; anyio 4.8 ignores the options for it
+
+                return trio.run(guarded, **options)
+            return anyio.run(guarded, backend_options=options)
+        except BaseException as error:
+            # What stalls even while it is cancelled has wrecked the event loop, and trio says so.
+            if timeline.stalled in (None, error) or not isinstance(error, Exception):
+                raise
+            raise timeline.stalled from error
+
+
+async def guard(
+    timeline: Timeline, async_fn: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts]
+) -> T:
+    """Call an async function; where it stalls, cancel it, and raise the error that says so."""
+    timeline.stalled = None
+    error: BaseException | None = None
+    result: list[T] = []
+    try:
+        with anyio.CancelScope() as scope:
+            timeline.give_up = scope.cancel
+            result.append(await async_fn(*args))
+    except Exception as raised:
+        if timeline.stalled is None:
+            raise
+        error = raised
+    finally:
+        timeline.give_up = None
+    if timeline.stalled is not None:
+        raise timeline.stalled from error
+    return result[0]

@@ -1,0 +1,163 @@
+"""Virtual time: where it stands, what holds it, and where it goes next.
+
+The rules, which are the same on asyncio and on trio:
+
+* Time stands still as long as anything can run, and as long as it is held.
+* When all wait, it jumps to what is due next, exactly, and never past it.
+* An `advance` ends when its time has come and everything that was due then has settled.
+
+An event loop that has nothing to run asks for `is_held` *before* it looks for I/O that is ready,
+and calls `move` after: what a thread did before it let go of time is ready by then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import itertools
+import math
+from typing import TYPE_CHECKING
+
+import anyio
+
+from lifecycle.errors import add_note
+from lifecycle.testing import _stacks
+from lifecycle.testing._stalled import StalledError
+from lifecycle.testing._workers import Workers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+
+    from lifecycle.testing._stacks import Wait
+
+
+class Timeline:
+    """The time of one event loop, or of several that run one after the other."""
+
+    def __init__(self, patience: float) -> None:
+        """Begin at 0, and move by itself."""
+        self.now = 0.0
+        """The time, in virtual seconds; may be read from any thread."""
+        self.auto = True
+        """Whether time moves by itself when all wait."""
+        self.patience = patience
+        """How long to wait for the outside world, in real seconds."""
+        self.workers = Workers(self._wake_up)
+        self.give_up: Callable[[], object] | None = None
+        """Ends what runs, by cancellation; None: nobody has said how."""
+        self.stalled: StalledError | None = None
+        """Why it was ended so."""
+        self._wake: Callable[[], object] = _do_nothing
+        self._holds: dict[object, str] = {}
+        self._advances: list[tuple[float, int, anyio.Event]] = []
+        self._count = itertools.count()
+
+    def begin(self, wake: Callable[[], object]) -> None:
+        """Begin at 0 with a new event loop.
+
+        Args:
+            wake: lets the event loop look again, from any thread, when it is asleep.
+
+        """
+        self.now = 0.0
+        self.stalled = None
+        self._wake = wake
+        self._advances.clear()
+
+    def end(self) -> None:
+        """Forget the event loop."""
+        self._wake = _do_nothing
+
+    # --- what users ask for --------------------------------------------------------------------
+
+    async def advance(self, seconds: float) -> None:
+        """Wait for a time, and for all to settle; where time does not move by itself, move it."""
+        entry = (self.now + seconds, next(self._count), anyio.Event())
+        heapq.heappush(self._advances, entry)
+        try:
+            await entry[-1].wait()
+        finally:
+            if entry in self._advances:
+                self._advances.remove(entry)
+                heapq.heapify(self._advances)
+
+    @contextlib.contextmanager
+    def hold(self, why: str) -> Generator[None]:
+        """Let time stand still."""
+        key = object()
+        self._holds[key] = why
+        try:
+            yield
+        finally:
+            del self._holds[key]
+            self._wake_up()
+
+    # --- what event loops ask for --------------------------------------------------------------
+
+    @property
+    def is_held(self) -> bool:
+        """Whether time must stand still although all wait."""
+        return bool(self._holds) or self.workers.any_at_work()
+
+    @property
+    def held_by(self) -> list[str]:
+        """What holds time, for a person."""
+        return [*self._holds.values(), *self.workers.at_work()]
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether anything lets time move at all."""
+        return self.auto or bool(self._advances)
+
+    def move(self, due: float) -> bool:
+        """Go on to what comes next: all wait, and time is not held.
+
+        Args:
+            due: when the next timer of the event loop is due; infinity: there is none.
+
+        Returns:
+            Whether there is anything to do now: a timer is due, or a task was woken.
+
+        """
+        advanced = self._advances[0][0] if self._advances else math.inf
+        if due <= advanced:
+            if due == math.inf or (due > self.now and not self.is_moved):
+                return False
+            self.now = max(self.now, due)
+            return True
+        self.now = max(self.now, advanced)
+        heapq.heappop(self._advances)[-1].set()
+        return True
+
+    def stall(self, waits: Sequence[Wait]) -> Callable[[], object] | None:
+        """Note that all wait, and that nothing can end it.
+
+        Args:
+            waits: who waits where.
+
+        Returns:
+            What ends it, by cancellation; None: that was done already, or nobody has said how.
+
+        """
+        error = StalledError(self._reason(), self.now, waits, _stacks.threads())
+        if self.stalled is None:
+            self.stalled = error
+        else:
+            add_note(self.stalled, f"And what was cancelled does not end: {error}")
+        give_up, self.give_up = self.give_up, None
+        return give_up
+
+    def _reason(self) -> str:
+        quiet = f"nothing has happened for {self.patience:g} s of real time"
+        if self.is_held:
+            return f"time stands still for {', '.join(self.held_by)}, and {quiet}; who waits:"
+        if not self.is_moved:
+            return "time moves only by `advance` (auto is off), and nobody calls it; who waits:"
+        return "no timer is due, no thread works, and no I/O is ready; who waits:"
+
+    def _wake_up(self) -> None:
+        self._wake()
+
+
+def _do_nothing() -> None:
+    pass

@@ -1,0 +1,131 @@
+"""The threads that time has to wait for, since an event loop that waits for one looks idle.
+
+A thread works *for* someone: for the task that waits for it, or for one call of an executor. That
+origin is known on both sides: the event loop finds who waits for a thread, and the thread has a
+context variable, since contexts are copied into threads. So a thread that says that it is blocked
+is told from the others, and one that nobody waits for any more holds nothing.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Protocol
+
+import attrs
+
+from lifecycle.instruments import Instrument
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable
+    from contextvars import Context
+
+
+@attrs.define(eq=False)
+class Origin:
+    """For whom a thread works; compared by identity."""
+
+    is_taken: bool = False
+    """Whether a task has it."""
+
+
+ORIGIN: ContextVar[Origin | None] = ContextVar("lifecycle_testing_origin", default=None)
+"""In the context of each task, and of each thread that works for it."""
+
+
+def put_into(context: Context, origin: Origin) -> None:
+    """Let threads that are started in a context work for this origin."""
+    with contextlib.suppress(RuntimeError):  # it is entered: the context is shared with a task
+        context.run(ORIGIN.set, origin)
+
+
+@attrs.frozen(eq=False)
+class _Job:
+    what: str
+    origins: tuple[Origin | None, ...]
+
+
+class Pool(Protocol):
+    """What an event loop knows of the threads that its tasks use."""
+
+    def waited_for(self) -> Iterable[Origin]:
+        """The tasks that wait for a thread."""
+
+    def asks(self, origin: Origin) -> bool:
+        """Whether a thread that works for this origin waits for a task in turn."""
+
+
+class Workers:
+    """Who works, and who says that he only waits."""
+
+    def __init__(self, changed: Callable[[], object]) -> None:
+        """Nobody works.
+
+        Args:
+            changed: called, in any thread, when time may have been let go.
+
+        """
+        self.pool: Pool | None = None
+        """That of the event loop which runs."""
+        self._changed = changed
+        self._jobs: set[_Job] = set()
+        self._blocked: collections.Counter[Origin] = collections.Counter()
+
+    @contextlib.contextmanager
+    def working(self, what: str, *origins: Origin) -> Generator[None]:
+        """A thread works. On the event loop."""
+        job = _Job(what, (ORIGIN.get(), *origins))
+        self._jobs.add(job)
+        try:
+            yield
+        finally:
+            self._jobs.discard(job)
+
+    @contextlib.contextmanager
+    def blocked(self) -> Generator[None]:
+        """The thread that calls this does not work meanwhile."""
+        origin = ORIGIN.get()
+        if origin is None:  # nobody's: it holds nothing
+            yield
+            return
+        self._blocked[origin] += 1
+        self._changed()
+        try:
+            yield
+        finally:
+            self._blocked[origin] -= 1
+            if not self._blocked[origin]:
+                del self._blocked[origin]
+
+    def any_at_work(self) -> bool:
+        """Whether any thread works."""
+        return any(True for _ in self._at_work())
+
+    def at_work(self) -> list[str]:
+        """What works, for a person."""
+        return sorted(self._at_work())
+
+    def _at_work(self) -> Iterable[str]:
+        for job in tuple(self._jobs):
+            if not any(map(self._waits, job.origins)):
+                yield job.what
+        for origin in self.pool.waited_for() if self.pool is not None else ():
+            if not self._waits(origin):
+                yield "a worker thread"
+
+    def _waits(self, origin: Origin | None) -> bool:
+        asks = origin is not None and self.pool is not None and self.pool.asks(origin)
+        return asks or origin in self._blocked
+
+
+class HoldTime(Instrument):
+    """Lets the threads of components hold time."""
+
+    def __init__(self, workers: Workers) -> None:
+        """Count them among these."""
+        self._workers = workers
+
+    def working(self, component: str) -> contextlib.AbstractContextManager[None]:
+        """Be entered while sync code of a component works."""
+        return self._workers.working(f"the thread of '{component}'")
