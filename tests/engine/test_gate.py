@@ -135,16 +135,19 @@ def test_a_sync_start_that_waits_for_who_waits_for_it_is_refused(life: Life) -> 
 def test_a_sync_start_may_wait_for_another(life: Life) -> None:
     """In its own thread; the gate says when it opens."""
     shop = Registry("shop")
-    slow = part(shop, "slow")
+    slow = part(shop, "slow", start=2)
 
     @shop.component
     def user() -> str:
-        return Lifetime.current().system.gate(slow).wait_in_thread()
+        value = Lifetime.current().system.gate(slow).wait_in_thread()
+        life.note("opened")
+        return value
 
     async def body(system: System) -> str:
         return system[user]
 
     assert "slow" == life.live(shop, body).result
+    assert ["2 opened"] == life.log
 
 
 @pytest.mark.rule("B3")
@@ -175,9 +178,11 @@ def test_a_wait_in_a_thread_has_an_end(life: Life) -> None:
 
     async def use(gate: Gate[str]) -> str:
         with pytest.raises(NotReadyError, match="'slow' is not ready: starting"):
-            await life.in_thread(lambda: gate.wait_in_thread(0.001))
+            await life.in_thread(lambda: gate.wait_in_thread(0.25))
+        life.note("not ready")
         with pytest.raises(RuntimeError, match="would block the event loop"):
             gate.wait_in_thread()
         return repr(gate)
 
     assert "<Gate of 'slow'>" == held(Registry("shop"), life, use)
+    assert ["0.25 not ready"] == life.log

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-import threading
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from typing_extensions import ParamSpec
+
+from lifecycle._engine.waits_in_threads import WaitInThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +65,7 @@ class Gate(Generic[T]):
         """Do the same in a thread that is not the event loop's.
 
         Args:
-            timeout: for how many seconds; None: as long as it takes.
+            timeout: for how many seconds, on the loop's clock; None: as long as it takes.
 
         Raises:
             RuntimeError: it was called on the event loop, which it would block.
@@ -76,22 +77,11 @@ class Gate(Generic[T]):
         if engine.loop.on_its_thread():
             message = "this would block the event loop: use `await gate.wait()` there"
             raise RuntimeError(message)
-        decided = threading.Event()
-        refused: list[Exception] = []
-        waiter = engine.gates.waiter_in_thread()
-
-        def enlist() -> None:
-            try:
-                engine.gates.when_decided(self._component, decided.set, waiter)
-            except Exception as error:  # noqa: BLE001  raised in the thread that waits
-                refused.append(error)
-                decided.set()
-
-        if engine.keeper.post(enlist):
-            decided.wait(timeout)
-            engine.keeper.post(lambda: engine.gates.forget(self._component, decided.set, waiter))
-        if refused:
-            raise refused[0]
+        wait = WaitInThread(engine, self._component, timeout)
+        if engine.keeper.post(wait.begin):
+            wait.over.wait()
+        if wait.refused is not None:
+            raise wait.refused
         return self.check()
 
     @overload

@@ -60,6 +60,14 @@ class Instrument:
         return contextlib.nullcontext()
 
 
+    def waiting(self) -> AbstractContextManager[object]:
+        """Be entered while a thread only waits, in `Gate.wait_in_thread`.
+
+        On the loop, in a copy of the thread's context: to the moment that decides it.
+        """
+        return contextlib.nullcontext()
+
+
 _in_force: ContextVar[tuple[Instrument, ...]] = ContextVar("lifecycle_instruments", default=())
 
 
@@ -100,4 +108,12 @@ class Instruments:
         with contextlib.ExitStack() as entered:
             for instrument in self._all:
                 entered.enter_context(instrument.working(component))
+            yield
+
+    @contextlib.contextmanager
+    def waiting(self) -> Generator[None]:
+        """Let them know that a thread waits at a gate."""
+        with contextlib.ExitStack() as entered:
+            for instrument in self._all:
+                entered.enter_context(instrument.waiting())
             yield

@@ -129,3 +129,7 @@ class HoldTime(Instrument):
     def working(self, component: str) -> contextlib.AbstractContextManager[None]:
         """Be entered while sync code of a component works."""
         return self._workers.working(f"the thread of '{component}'")
+
+    def waiting(self) -> contextlib.AbstractContextManager[None]:
+        """Be entered while a thread waits at a gate: only time may bring what opens it."""
+        return self._workers.blocked()
