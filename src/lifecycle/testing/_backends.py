@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sys
 from typing import TYPE_CHECKING, Any, Literal
 
-from lifecycle.instruments import instrumented
-from lifecycle.testing._clock import CURRENT, FakeClock
 from lifecycle.testing._interleaving import Interleaving
 from lifecycle.testing._timeline import Timeline
 from lifecycle.testing._virtual_loop import VirtualLoop
-from lifecycle.testing._workers import HoldTime
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from typing import TypeAlias
 
     from lifecycle.testing._virtual_clock import VirtualClock
@@ -24,20 +19,17 @@ if TYPE_CHECKING:
 
 
 class VirtualLoops:
-    """Makes asyncio's event loops: each begins at 0, and makes the same decisions."""
+    """Makes asyncio's event loops: each begins at 0."""
 
-    def __init__(
-        self, timeline: Timeline, interleaving: Interleaving, *, eager_tasks: bool
-    ) -> None:
+    def __init__(self, seed: int | None, patience: float, *, eager_tasks: bool) -> None:
         """Choose what they are like."""
-        self.timeline = timeline
-        self.clock = FakeClock(timeline)
-        self._interleaving = interleaving
+        self._seed = seed
+        self._patience = patience
         self._eager_tasks = eager_tasks
 
     def __call__(self) -> VirtualLoop:
         """Make one."""
-        loop = VirtualLoop(self.timeline, self._interleaving)
+        loop = VirtualLoop(Timeline(self._patience), Interleaving(self._seed))
         if self._eager_tasks and sys.version_info >= (3, 12):
             loop.set_task_factory(asyncio.eager_task_factory)
         return loop
@@ -70,28 +62,9 @@ def backend(
 
     """
     _check(name, eager_tasks=eager_tasks)
-    timeline = Timeline(patience)
     if name == "trio":
-        return name, {"clock": _virtual_clock(timeline)}
-    loops = VirtualLoops(timeline, Interleaving(seed), eager_tasks=eager_tasks)
-    return name, {"loop_factory": loops}
-
-
-def virtual(options: dict[str, Any]) -> VirtualLoops | VirtualClock | None:
-    """What makes time virtual in the options of a backend; None: nothing, it is real."""
-    makes = options.get("loop_factory") or options.get("clock")
-    return makes if isinstance(getattr(makes, "timeline", None), Timeline) else None
-
-
-@contextlib.contextmanager
-def in_force(timeline: Timeline) -> Generator[None]:
-    """Let the threads of systems that are entered within hold time, and know the clock."""
-    token = CURRENT.set(FakeClock(timeline))
-    try:
-        with instrumented(HoldTime(timeline.workers)):
-            yield
-    finally:
-        CURRENT.reset(token)
+        return name, {"clock": _virtual_clock(Timeline(patience))}
+    return name, {"loop_factory": VirtualLoops(seed, patience, eager_tasks=eager_tasks)}
 
 
 def _check(name: str, *, eager_tasks: bool) -> None:

@@ -5,24 +5,31 @@ from __future__ import annotations
 import asyncio
 import math
 import sys
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
+
+from lifecycle.testing._timeline import Timeline
+from lifecycle.testing._workers import ORIGIN
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
-
-    from lifecycle.testing._timeline import Timeline
 
 
 class FakeClock:
     """Virtual time, from inside and outside of the event loop that runs on it."""
 
-    def __init__(self, timeline: Timeline) -> None:
-        """Show this time."""
-        self._timeline = timeline
+    def __init__(self, timeline: Timeline | None = None) -> None:
+        """Show this time; None: that of the event loop that runs when it is asked."""
+        self._of = timeline
+
+    @property
+    def _timeline(self) -> Timeline:
+        return current() if self._of is None else self._of
 
     def __repr__(self) -> str:
-        return f"<FakeClock at {self.now:g} s>"
+        try:
+            return f"<FakeClock at {self.now:g} s>"
+        except LookupError:
+            return "<FakeClock of the loop that runs>"
 
     @property
     def now(self) -> float:
@@ -101,18 +108,20 @@ class FakeClock:
         return self._timeline.workers.blocked()
 
 
-class HasClock(Protocol):
-    """An event loop, or what makes one, that runs in virtual time."""
-
-    clock: FakeClock
-
-
-CURRENT: ContextVar[FakeClock | None] = ContextVar("lifecycle_testing_clock", default=None)
-"""For threads, which have no event loop to ask."""
-
-
 def clock() -> FakeClock:
     """The clock of the virtual time that the caller runs in.
+
+    In a task, in a callback, or in a thread that works for a task.
+
+    Raises:
+        LookupError: time is real here.
+
+    """
+    return FakeClock(current())
+
+
+def current() -> Timeline:
+    """The virtual time that the caller runs in.
 
     Raises:
         LookupError: time is real here.
@@ -123,9 +132,9 @@ def clock() -> FakeClock:
         runs: object = asyncio.get_running_loop()
     except RuntimeError:
         in_trio = trio is not None and trio.lowlevel.in_trio_run()
-        runs = trio.lowlevel.current_clock() if in_trio and trio is not None else None
-    found = getattr(runs, "clock", None) if runs is not None else CURRENT.get()
-    if not isinstance(found, FakeClock):
-        message = "time is real here: use lifecycle.testing.run, or the fixture `virtual_time`"
-        raise LookupError(message)
-    return found
+        runs = trio.lowlevel.current_clock() if in_trio and trio is not None else ORIGIN.get()
+    found = getattr(runs, "timeline", None)
+    if isinstance(found, Timeline):
+        return found
+    message = "time is real here: use lifecycle.testing.run, or the fixture `virtual_time`"
+    raise LookupError(message)

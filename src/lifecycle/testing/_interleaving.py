@@ -16,21 +16,17 @@ class Interleaving:
 
     def __init__(self, seed: int | None) -> None:
         """Begin. Without a seed nothing is ever late."""
-        self.seed = seed
+        self._is_seeded = seed is not None
         self._random = random.Random(seed)  # noqa: S311  not for secrets
-
-    def restart(self) -> None:
-        """Make the same decisions again."""
-        self._random.seed(self.seed)
 
     def delay(self) -> int:
         """How many turns of the loop a task is late by."""
         turns = 0
-        if self.seed is not None:
+        if self._is_seeded:
             while turns < _MOST and self._random.random() < 0.5:  # noqa: PLR2004  a coin
                 turns += 1
         return turns
 
     def tie(self) -> float:
         """Which of two timers at the same instant is first: the one that drew less."""
-        return 0.0 if self.seed is None else self._random.random()
+        return self._random.random() if self._is_seeded else 0.0

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 from typing_extensions import TypeVarTuple, Unpack
 
+from lifecycle.instruments import instrumented
 from lifecycle.testing._backends import backend as make_backend
-from lifecycle.testing._backends import in_force, virtual
+from lifecycle.testing._clock import current
+from lifecycle.testing._workers import HoldTime
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -54,39 +56,38 @@ def run(
 
     """
     name, options = make_backend(backend, seed=seed, eager_tasks=eager_tasks, patience=patience)
-    makes = virtual(options)
-    assert makes is not None  # noqa: S101  that is what `backend` does
-    timeline = makes.timeline
+    begun: list[Timeline] = []
 
     @functools.wraps(async_fn)
     async def guarded() -> T:
-        return await guard(timeline, async_fn, *args)
+        begun.append(current())
+        return await guard(async_fn, *args)
 
-    with in_force(timeline):
+    with instrumented(HoldTime()):
         try:
             if name == "trio":
                 import trio  # noqa: PLC0415  an extra; anyio 4.8 ignores the options for it
 
                 return trio.run(guarded, **options)
             return anyio.run(guarded, backend_options=options)
-        except BaseException as error:
-            # What stalls even while it is cancelled has wrecked the event loop, and trio says so.
-            if timeline.stalled in (None, error) or not isinstance(error, Exception):
+        except Exception as error:
+            # What stalls even while it is cancelled wrecks the event loop, and trio says so.
+            stalled = begun[0].stalled if begun else None
+            if stalled is None or error is stalled:
                 raise
-            raise timeline.stalled from error
+            raise stalled from error
 
 
-async def guard(
-    timeline: Timeline, async_fn: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts]
-) -> T:
+async def guard(async_fn: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts]) -> T:
     """Call an async function; where it stalls, cancel it, and raise the error that says so."""
+    timeline = current()
     timeline.stalled = None
-    error: BaseException | None = None
-    result: list[T] = []
+    error: Exception | None = None
+    results: list[T] = []
     try:
         with anyio.CancelScope() as scope:
             timeline.give_up = scope.cancel
-            result.append(await async_fn(*args))
+            results.append(await async_fn(*args))
     except Exception as raised:
         if timeline.stalled is None:
             raise
@@ -95,4 +96,4 @@ async def guard(
         timeline.give_up = None
     if timeline.stalled is not None:
         raise timeline.stalled from error
-    return result[0]
+    return results[0]

@@ -9,6 +9,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
+from typing_extensions import TypeIs, TypeVarTuple, Unpack
 
 from lifecycle.testing import _stacks
 from lifecycle.testing._workers import ORIGIN, Origin, put_into
@@ -16,7 +17,11 @@ from lifecycle.testing._workers import ORIGIN, Origin, put_into
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from lifecycle.testing._timeline import Timeline
+
     Task = asyncio.Task[Any]
+
+Ts = TypeVarTuple("Ts")
 
 _TO_THREAD = anyio.to_thread.run_sync.__code__
 
@@ -24,8 +29,9 @@ _TO_THREAD = anyio.to_thread.run_sync.__code__
 class Tasks:
     """The tasks of one loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, timeline: Timeline) -> None:
         """Be made on the thread of the loop."""
+        self._timeline = timeline
         self._thread = threading.get_ident()
         self._origins: weakref.WeakKeyDictionary[Task, Origin] = weakref.WeakKeyDictionary()
         self._stepped: set[Task] = set()
@@ -62,7 +68,7 @@ class Tasks:
         if sys.version_info >= (3, 12):  # the first with eager tasks
             origin = task.get_context().get(ORIGIN)
         if origin is None or origin.is_taken:
-            origin = Origin()
+            origin = Origin(self._timeline)
             if sys.version_info >= (3, 12):
                 put_into(task.get_context(), origin)
         origin.is_taken = True
@@ -70,10 +76,12 @@ class Tasks:
 
     # --- threads -------------------------------------------------------------------------------
 
-    def for_a_thread(self, callback: Callable[..., object]) -> Callable[..., object]:
+    def for_a_thread(
+        self, callback: Callable[[Unpack[Ts]], object]
+    ) -> Callable[[Unpack[Ts]], object]:
         """What a thread asks the loop to do: tasks that it makes are made for that thread."""
 
-        def asked(*args: Any) -> None:
+        def asked(*args: Unpack[Ts]) -> None:
             self._is_asked = True
             try:
                 callback(*args)
@@ -101,6 +109,11 @@ class Tasks:
         if asked:
             self._asked[origin] = asked
         return bool(asked)
+
+
+def is_task(thing: object) -> TypeIs[Task]:
+    """Whether this is a task of asyncio's."""
+    return isinstance(thing, asyncio.Task)
 
 
 def _waits_for_thread(task: Task) -> bool:

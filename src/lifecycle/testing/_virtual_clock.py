@@ -2,7 +2,7 @@
 
 A clock, in the sense of `trio.abc.Clock`, that is its own instrument. trio asks the clock how long
 to sleep only where nothing can run. Before time jumps, trio gets to look at everything else that
-could make something run: the clock asks for a long sleep, and wakes trio from it at once. In between
+could make something run: the clock asks for a long sleep, and wakes trio from it at once. By then
 trio has looked for I/O that is ready; and where a task is in `wait_all_tasks_blocked`, the sleep
 that trio announces is a shorter one, and the clock lets it be.
 """
@@ -10,6 +10,7 @@ that trio announces is a shorter one, and the clock lets it be.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import sys
 import time
@@ -19,7 +20,6 @@ import trio
 import trio.testing
 
 from lifecycle.testing import _stacks
-from lifecycle.testing._clock import FakeClock
 from lifecycle.testing._workers import Origin, put_into
 
 if TYPE_CHECKING:
@@ -42,9 +42,8 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
 
     def __init__(self, timeline: Timeline) -> None:
         """Begin at 0, with each run."""
-        self.clock = FakeClock(timeline)
         self.is_hosted = False
-        """Whether trio is the guest of another loop, which would not be told what is raised here."""
+        """Whether trio is the guest of another loop, to which nothing can be raised from here."""
         self.timeline = timeline
         self._tasks: dict[Task, Origin] = {}
         self._messenger: Task | None = None
@@ -142,7 +141,7 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
 
     def task_spawned(self, task: Task) -> None:
         """Give a task a context that tells whose threads are its own."""
-        self._tasks[task] = origin = Origin()
+        self._tasks[task] = origin = Origin(self.timeline)
         put_into(task.context, origin)
 
     def task_exited(self, task: Task) -> None:
@@ -174,7 +173,7 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
 def _waits_for_thread(task: Task) -> bool:
     """Whether a thread is what it waits for: neither a limiter, nor what the thread asked for."""
     codes = [frame.f_code for frame in _stacks.frames(task.coro)]
-    return (_TO_THREAD, _RESCHEDULED) in zip(codes, codes[1:], strict=False)
+    return (_TO_THREAD, _RESCHEDULED) in itertools.pairwise(codes)
 
 
 def _do_nothing() -> None:

@@ -19,13 +19,13 @@ import heapq
 import itertools
 import math
 import selectors
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import attrs
+from typing_extensions import TypeVarTuple, Unpack
 
 from lifecycle.testing import _stacks
-from lifecycle.testing._clock import FakeClock
-from lifecycle.testing._tasks import Tasks
+from lifecycle.testing._tasks import Tasks, is_task
 from lifecycle.testing._workers import ORIGIN, Origin, put_into
 
 if TYPE_CHECKING:
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from lifecycle.testing._timeline import Timeline
 
     Ready = list[tuple[selectors.SelectorKey, int]]
+
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 @attrs.define(order=False)
@@ -55,14 +59,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self, timeline: Timeline, interleaving: Interleaving) -> None:
         """Begin at 0."""
-        self.clock = FakeClock(timeline)
         self.timeline = timeline
         self._interleaving = interleaving
         self._timers: list[tuple[float, float, int, _Timer]] = []
         self._count = itertools.count()
         self._tidy_at = 100
-        self._tasks = Tasks()
-        interleaving.restart()
+        self._tasks = Tasks(timeline)
         timeline.begin(self._wake)
         timeline.workers.pool = self._tasks
         super().__init__(_Selector(self, timeline))
@@ -76,8 +78,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def call_at(
         self,
         when: float,
-        callback: Callable[..., object],
-        *args: Any,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: Unpack[Ts],
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
         """Call a function at a time; those of one instant in the order in which they came."""
@@ -123,29 +125,29 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def call_soon(
         self,
-        callback: Callable[..., object],
-        *args: Any,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: Unpack[Ts],
         context: contextvars.Context | None = None,
     ) -> asyncio.Handle:
         """Call a function in the next turn; the step of a task may come later, by the seed."""
-        task = getattr(callback, "__self__", None)
-        if isinstance(task, asyncio.Task) and _is_a_step(callback):
+        task = cast("object", getattr(callback, "__self__", None))
+        if is_task(task) and _is_a_step(callback):
             self._tasks.has_stepped(task)
             turns = self._interleaving.delay()
-            if turns:
-                return super().call_soon(self._later, turns, callback, args, context=context)
+            if turns and context is not None:  # a task has one
+                step = functools.partial(callback, *args)
+                return super().call_soon(self._later, turns, step, context, context=context)
         return super().call_soon(callback, *args, context=context)
 
-    def _later(self, turns: int, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
-        # In the context that the callback is to have.
+    def _later(self, turns: int, step: Callable[[], object], context: contextvars.Context) -> None:
         if turns > 1:
-            super().call_soon(self._later, turns - 1, callback, args)
+            super().call_soon(self._later, turns - 1, step, context, context=context)
         else:
-            callback(*args)
+            step()
 
     def create_task(self, coro: Any, **options: Any) -> Any:
         """Make a task, with a context that tells whose threads are its own."""
-        origin = Origin()
+        origin = Origin(self.timeline)
         context = options.get("context")
         within = contextvars.copy_context() if context is None else context
         put_into(within, origin)
@@ -164,8 +166,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def call_soon_threadsafe(
         self,
-        callback: Callable[..., object],
-        *args: Any,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: Unpack[Ts],
         context: contextvars.Context | None = None,
     ) -> asyncio.Handle:
         """Call a function soon, from any thread."""
@@ -174,16 +176,23 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         asked = self._tasks.for_a_thread(callback)
         return super().call_soon_threadsafe(asked, *args, context=context)
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
+    def run_in_executor(
+        self,
+        executor: concurrent.futures.Executor | None,
+        func: Callable[[Unpack[Ts]], T],
+        *args: Unpack[Ts],
+    ) -> asyncio.Future[T]:
         """Let a function work in a thread, or a process; time stands still meanwhile."""
-        origin = Origin()
+        origin = Origin(self.timeline)
         if executor is None or type(executor) is concurrent.futures.ThreadPoolExecutor:
-            func = functools.partial(_on_behalf_of, origin, func)
+            call = _on_behalf_of(origin, func)
+        else:
+            call = func  # it may have to be pickled
         working = contextlib.ExitStack()
         name = getattr(func, "__qualname__", None) or "a function in an executor"
         working.enter_context(self.timeline.workers.working(name, origin))
         try:
-            future = super().run_in_executor(executor, func, *args)
+            future = super().run_in_executor(executor, call, *args)
         except BaseException:
             working.close()
             raise
@@ -192,7 +201,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     async def shutdown_default_executor(self, *args: Any) -> None:
         """Wait for the threads of the executor; that takes real time."""
-        with self.clock.hold("the threads of the default executor, which end"):
+        with self.timeline.hold("the threads of the default executor, which end"):
             await super().shutdown_default_executor(*args)
 
     def close(self) -> None:
@@ -244,13 +253,18 @@ def _is_a_step(callback: Callable[..., object]) -> bool:
     return not hasattr(asyncio.Task, getattr(callback, "__name__", ""))
 
 
-def _on_behalf_of(origin: Origin, func: Callable[..., Any], *args: Any) -> Any:
-    """Call a function in a thread, which works for this origin."""
-    token = ORIGIN.set(origin)
-    try:
-        return func(*args)
-    finally:
-        ORIGIN.reset(token)
+def _on_behalf_of(origin: Origin, func: Callable[[Unpack[Ts]], T]) -> Callable[[Unpack[Ts]], T]:
+    """Let a thread that calls a function work for this origin."""
+
+    @functools.wraps(func)
+    def call(*args: Unpack[Ts]) -> T:
+        token = ORIGIN.set(origin)
+        try:
+            return func(*args)
+        finally:
+            ORIGIN.reset(token)
+
+    return call
 
 
 def _do_nothing() -> None:

@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
     from contextvars import Context
 
+    from lifecycle.testing._timeline import Timeline
+
 
 @attrs.define(eq=False)
 class Origin:
     """For whom a thread works; compared by identity."""
 
+    timeline: Timeline
+    """The time that is held by it."""
     is_taken: bool = False
     """Whether a task has it."""
 
@@ -51,9 +55,11 @@ class Pool(Protocol):
 
     def waited_for(self) -> Iterable[Origin]:
         """The tasks that wait for a thread."""
+        ...
 
     def asks(self, origin: Origin) -> bool:
         """Whether a thread that works for this origin waits for a task in turn."""
+        ...
 
 
 class Workers:
@@ -120,16 +126,16 @@ class Workers:
 
 
 class HoldTime(Instrument):
-    """Lets the threads of components hold time."""
+    """Lets the threads of components hold time, where it is virtual."""
 
-    def __init__(self, workers: Workers) -> None:
-        """Count them among these."""
-        self._workers = workers
-
-    def working(self, component: str) -> contextlib.AbstractContextManager[None]:
+    def working(self, component: str) -> contextlib.AbstractContextManager[object]:
         """Be entered while sync code of a component works."""
-        return self._workers.working(f"the thread of '{component}'")
+        origin = ORIGIN.get()
+        if origin is None:
+            return contextlib.nullcontext()
+        return origin.timeline.workers.working(f"the thread of '{component}'")
 
-    def waiting(self) -> contextlib.AbstractContextManager[None]:
+    def waiting(self) -> contextlib.AbstractContextManager[object]:
         """Be entered while a thread waits at a gate: only time may bring what opens it."""
-        return self._workers.blocked()
+        origin = ORIGIN.get()
+        return contextlib.nullcontext() if origin is None else origin.timeline.workers.blocked()
