@@ -59,7 +59,6 @@ class Instrument:
         del component
         return contextlib.nullcontext()
 
-
     def waiting(self) -> AbstractContextManager[object]:
         """Be entered while a thread only waits, in `Gate.wait_in_thread`.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -21,6 +21,8 @@ from lifecycle.testing._workers import HoldTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
+
+    from lifecycle.testing._backends import Backend
 
 _BACKEND = "anyio_backend"
 _PARAMS = pytest.StashKey[dict[int, tuple[object, object]]]()
@@ -38,7 +40,8 @@ class Loops:
 @contextlib.contextmanager
 def virtual(item: pytest.Function) -> Generator[None]:
     """Let a test run in virtual time, and its fixtures."""
-    params: dict[str, Any] = getattr(item, "callspec", _NoParams).params
+    callspec = getattr(item, "callspec", None)
+    params: dict[str, Any] = {} if callspec is None else callspec.params
     if _BACKEND in params:
         params[_BACKEND] = _virtual_param(item.config, params[_BACKEND])
     name = item.config.pluginmanager.register(_Virtual(item))
@@ -69,11 +72,9 @@ class _Virtual:
         def gives_virtual(*args: Any, **kwargs: Any) -> Any:
             return _virtual(gives(*args, **kwargs))
 
-        fixturedef.func = gives_virtual  # as those plugins do themselves
-        try:
+        with pytest.MonkeyPatch.context() as patch:  # as those plugins do themselves
+            patch.setattr(fixturedef, "func", gives_virtual)
             return (yield)
-        finally:
-            fixturedef.func = gives
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Function) -> Generator[None, Any, Any]:
@@ -89,15 +90,9 @@ class _Virtual:
             _check_that_time_is_virtual()
             return await guard(functools.partial(test, *args, **kwargs))
 
-        item.obj = guarded
-        try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(item, "obj", guarded)
             return (yield)
-        finally:
-            item.obj = test
-
-
-class _NoParams:
-    params: Mapping[str, Any] = {}
 
 
 _new_loop = VirtualLoops(None, 20.0, eager_tasks=False)
@@ -109,12 +104,13 @@ def _virtual_param(config: pytest.Config, param: Any) -> Any:
     pytest sets up a fixture anew where its parameter is another, and so `anyio_backend` of a
     module, and all that depends on it, for tests in virtual time and for those in real time.
     """
-    if not isinstance(param, str | tuple):
+    if not isinstance(param, str) and not isinstance(param, tuple):
         return param
     known = config.stash.setdefault(_PARAMS, {})
-    if id(param) not in known:
-        known[id(param)] = (param, _virtual(param))  # it is kept, and with it its id
-    return known[id(param)][-1]
+    key = id(cast("object", param))
+    if key not in known:
+        known[key] = (param, _virtual(param))  # it is kept, and with it its id
+    return known[key][-1]
 
 
 def _virtual(value: Any) -> tuple[str, dict[str, Any]]:
@@ -124,7 +120,7 @@ def _virtual(value: Any) -> tuple[str, dict[str, Any]]:
         name = "uvloop"
     makes = options.get("loop_factory", options.get("clock"))
     if makes is None:
-        _, virtual_options = backend(name)
+        _, virtual_options = backend(cast("Backend", name))
         options = {**options, **virtual_options}
     if name == "trio":
         options["clock"].is_hosted = True

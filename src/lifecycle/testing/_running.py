@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,13 +12,16 @@ from typing_extensions import TypeVarTuple, Unpack
 from lifecycle.instruments import instrumented
 from lifecycle.testing._backends import backend as make_backend
 from lifecycle.testing._clock import current
+from lifecycle.testing._interleaving import Interleaving
 from lifecycle.testing._workers import HoldTime
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from lifecycle.instruments import Instrument
     from lifecycle.testing._backends import Backend
     from lifecycle.testing._timeline import Timeline
+    from lifecycle.testing._virtual_clock import VirtualClock
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -63,7 +67,10 @@ def run(
         begun.append(current())
         return await guard(async_fn, *args)
 
-    with instrumented(HoldTime()):
+    with contextlib.ExitStack() as within:
+        within.enter_context(instrumented(HoldTime()))
+        if name == "trio" and seed is not None:
+            within.enter_context(instrumented(_turnstile(seed, options["clock"])))
         try:
             if name == "trio":
                 import trio  # noqa: PLC0415  an extra; anyio 4.8 ignores the options for it
@@ -76,6 +83,12 @@ def run(
             if stalled is None or error is stalled:
                 raise
             raise stalled from error
+
+
+def _turnstile(seed: int, clock: VirtualClock) -> Instrument:
+    from lifecycle.testing._turnstile import Turnstile  # noqa: PLC0415  an extra
+
+    return Turnstile(Interleaving(seed), clock)
 
 
 async def guard(async_fn: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts]) -> T:

@@ -55,7 +55,7 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
         self._token: TrioToken = trio.lowlevel.current_trio_token()
         self._tasks.clear()
         self._messenger = None
-        self._steps = 0
+        self.steps = 0
         self._looks = False
         self._looked_after = -1
         self._is_held = False
@@ -74,7 +74,7 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
         """For how many real seconds to sleep; trio asks when nothing can run."""
         if deadline <= self.timeline.now:
             return 0
-        if self._looked_after != self._steps or self._is_changed:
+        if self._looked_after != self.steps or self._is_changed:
             return self._look()
         if self._is_held:
             return self._wait()
@@ -84,8 +84,8 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
 
     def _look(self) -> float:
         """Let trio look for what is ready, without waiting for it."""
-        if self._quiet_after != self._steps:
-            self._quiet_after, self._quiet_since = self._steps, time.monotonic()
+        if self._quiet_after != self.steps:
+            self._quiet_after, self._quiet_since = self.steps, time.monotonic()
         self._looks = True
         self._is_changed = False
         self._is_held = self.timeline.is_held
@@ -127,7 +127,7 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
         """Be told for how long trio will sleep now."""
         looks, self._looks = self._looks, False
         if looks and timeout == _LONG:  # less: somebody is in `wait_all_tasks_blocked`
-            steps = self._steps
+            steps = self.steps
             self._token.run_sync_soon(self._looked, steps)
 
     def _looked(self, steps: int) -> None:
@@ -137,7 +137,7 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
     def before_task_step(self, task: Task) -> None:
         """Be told that a task runs."""
         if task is not self._messenger:
-            self._steps += 1
+            self.steps += 1
 
     def task_spawned(self, task: Task) -> None:
         """Give a task a context that tells whose threads are its own."""
