@@ -6,6 +6,7 @@ it costs nobody anything, and whoever measures coverage misses nothing.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -54,3 +55,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
 
     with _pytest.virtual(item):
         return (yield)
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Show how a transcript and a text differ, line by line."""
+    testing = sys.modules.get("lifecycle.testing")
+    if testing is None or op != "==":
+        return None
+    return testing.differences(left, right)  # type: ignore[no-any-return]

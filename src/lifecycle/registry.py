@@ -6,7 +6,7 @@ snapshot: what is declared later is in the next plan.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from lifecycle._core.declaration import (
     Change,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lifecycle._core.plan import Plan
+    from lifecycle.component import Component
 
 P = TypeVar("P", bound="Callable[[], object]")
 
@@ -78,6 +79,18 @@ class Registry(Verbs):
         """
         self._contents.items.append(Preflight(check, Where.of_caller()))
         return check
+
+    @classmethod
+    def of(cls, component: Component[Any]) -> Registry:
+        """The registry that a component was declared in.
+
+        Args:
+            component: its handle.
+        """
+        home: Contents = component._declaration.home  # noqa: SLF001  the two are one façade  # pyright: ignore[reportPrivateUsage]
+        registry = cls(home.name)
+        registry._contents = home
+        return registry
 
     # --- the plan, and changed copies ----------------------------------------------------------
 

@@ -124,6 +124,11 @@ def is_generator(function: Any) -> bool:
     return bool((_flags(function) or 0) & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR))
 
 
+def is_async_generator(function: Any) -> bool:
+    """Whether a callable gives an async generator, as far as it can be seen."""
+    return bool((_flags(function) or 0) & inspect.CO_ASYNC_GENERATOR)
+
+
 def _flags(function: Any) -> int | None:
     for _ in range(_MANY):
         function = bare(function)

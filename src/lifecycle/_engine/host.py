@@ -359,8 +359,16 @@ class Host(Timed):
             return await proceed()
         sync = function is not None and hook != "run" and not calls.belongs_on_loop(function)
         in_thread = self.in_thread() if sync else None
-        call = HookCall(self.engine.system, self.node.name, hook, attempt, in_thread)
+        call = HookCall(
+            self.engine.system, self.node.name, hook, attempt, in_thread, spans=self._spans(hook)
+        )
         return await self._watch(self.engine.instruments.around(call, proceed))
+
+    def _spans(self, hook: str) -> bool:
+        if hook == "start":  # what it gives is not known yet
+            function = self.node.function
+            return self.node.kind is Kind.FUNCTION and calls.is_async_generator(function)
+        return hook == "run" or self._life.spans
 
     async def _call(
         self,

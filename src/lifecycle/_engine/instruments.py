@@ -30,6 +30,9 @@ class HookCall:
     """The number of the attempt, from 1; of a start that is retried."""
     in_thread: InThread | None = None
     """How the hook is called if it is sync code: in the component's own thread."""
+    spans: bool = False
+    """Whether a task group may be held open from here to the component's stop, or to the end of its
+    run: it is an async generator, a service or a main."""
 
 
 class Instrument:

@@ -14,21 +14,34 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
-    from lifecycle import Plan
+    from lifecycle import Plan, Registry
 
 HELP = "check a registry without starting anything, and show its plan"
 DESCRIPTION = """\
 Check a registry without starting anything: show the order, what needs what, the critical path, and
-how long start and shutdown can take at worst.
+how long start and shutdown can take at worst. With --verify its components are started, in virtual
+time, thousands of times: leave out, or replace, what talks to the world.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of the command: it has none."""
+    """Declare the options of the command."""
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="live its life in virtual time, again and again, with everything that can go wrong",
+    )
+    parser.add_argument(
+        "--without",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="leave a component out, such as one that talks to the world; may be repeated",
+    )
 
 
 def command(options: argparse.Namespace) -> int:
-    """Show the plan of the target, and return 0.
+    """Show the plan of the target, and return 0; where it is verified, 1 if that found something.
 
     Raises:
         DefinitionError: the target, the declaration or the settings are wrong.
@@ -36,10 +49,27 @@ def command(options: argparse.Namespace) -> int:
     """
     settings = Settings.from_env()
     registry = load(options.target)
+    if options.without:
+        registry = registry.without(*options.without)
     plan = registry.plan(settings)
     lifecycle.running(plan, settings)  # looks at the limits; nothing runs before it is entered
     sys.stdout.write("\n".join(describe(registry.name, plan, settings)) + "\n")
-    return 0
+    return verify(options, registry, settings) if options.verify else 0
+
+
+def verify(options: argparse.Namespace, registry: Registry, settings: Settings) -> int:
+    """Let everything go wrong that can, and tell what was found; returns 1 if anything was."""
+    from lifecycle import testing  # noqa: PLC0415  nothing else here needs it
+
+    left_out = "".join(f".without({name!r})" for name in options.without)
+    try:
+        found: object = testing.verify(
+            registry, settings=settings, source=options.target + left_out
+        )
+    except testing.BrokenPromiseError as error:
+        found = error
+    sys.stdout.write(f"\n{found}\n")
+    return int(isinstance(found, Exception))
 
 
 def describe(name: str, plan: Plan, settings: Settings) -> Iterator[str]:

@@ -16,7 +16,6 @@ from lifecycle.testing._workers import ORIGIN, Origin, put_into
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextvars import Context
 
     from lifecycle.testing._timeline import Timeline
 
@@ -57,15 +56,10 @@ class Tasks:
         if self._is_asked and client is not None:
             self._asked.setdefault(client, []).append(task)
 
-    def will_step(self, task: Task, context: Context | None) -> None:
+    def has_stepped(self, task: Task) -> None:
         """It runs in the next turn, and may wait for something else afterwards."""
-        origin = self._origins.get(task)
-        if origin is None:
+        if task not in self._origins:
             self._adopt(task)
-        elif self._timeline.workers.is_blocked(origin) and context is not None:
-            # It waits no longer for that thread; another one must not be taken for it.
-            self._origins[task] = new = Origin(self._timeline, is_taken=True)
-            put_into(context, new)
         self._stepped.add(task)
 
     def _adopt(self, task: Task) -> None:

@@ -1,0 +1,121 @@
+"""A whole life in virtual time, from a plain function: ``testing.live(shop)``."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+
+from lifecycle import events
+from lifecycle.testing import _promises as promises
+from lifecycle.testing._life import Life
+from lifecycle.testing._manners import Manners
+from lifecycle.testing._running import run
+from lifecycle.testing._stalled import StalledError
+from lifecycle.testing._transcript import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from typing import Literal
+
+    from lifecycle import Plan, Registry, Settings, System
+    from lifecycle.events import Observer
+    from lifecycle.instruments import Instrument
+    from lifecycle.testing._life import Companion
+    from lifecycle.testing.faults import Fault
+
+    Body = Callable[[System], Awaitable[Any]]
+
+_RUNS: Final = 1.0
+"""For how many virtual seconds a system runs where no body says."""
+
+
+class LifeUnderTest(Life):
+    """A life that was lived to its end, whatever came of it."""
+
+    manners: Manners
+
+    @property
+    def broken_promises(self) -> list[str]:
+        """What it has not kept of what every life has to keep; see :func:`verify`."""
+        return promises.broken(self, self.manners.swallowed)
+
+
+def live(  # noqa: PLR0913  what there is to say of a life
+    registry: Registry | Plan,
+    body: Body | None = None,
+    settings: Settings | None = None,
+    *,
+    faults: Sequence[Fault] = (),
+    shut_down_at: str | None = None,
+    backend: Literal["asyncio", "trio"] = "asyncio",
+    seed: int | None = None,
+    companions: Sequence[Companion] = (),
+    observers: Sequence[Observer] = (),
+    instruments: Sequence[Instrument] = (),
+) -> LifeUnderTest:
+    """Live the whole life of a system, in virtual time and on an event loop of its own.
+
+    It raises nothing: what went wrong is in the `report` and the `error` of what it returns.
+
+    Args:
+        registry: what to run.
+        body: what is done while it runs, called with the system; by default its checks are asked,
+            and it runs for a second.
+        settings: the numbers; by default ``Settings()``.
+        faults: what is to go wrong.
+        shut_down_at: ask for a shutdown as soon as this line, without its time, stands in the
+            transcript: ``"jobs starts"``.
+        backend: ``"asyncio"`` or ``"trio"``.
+        seed: as for :func:`lifecycle.testing.run`.
+        companions: as for :func:`lifecycle.running`.
+        observers: likewise.
+        instruments: what else is put around the hooks.
+
+    """
+    manners = Manners()
+    asks = () if shut_down_at is None else (_Asks(shut_down_at),)
+    life = LifeUnderTest(
+        registry,
+        settings,
+        faults=faults,
+        companions=(*asks, *companions),
+        observers=(*asks, *observers),
+        instruments=(*instruments, manners),
+    )
+    life.manners = manners
+    try:
+        run(_live, life, body, backend=backend, seed=seed)
+    except StalledError as stalled:
+        life.stalled = stalled
+    return life
+
+
+async def _live(life: Life, body: Body | None) -> None:
+    with contextlib.suppress(Exception, KeyboardInterrupt, SystemExit):
+        async with life as system:
+            life.result = await (_wait if body is None else body)(system)
+
+
+async def _wait(system: System) -> None:
+    await system.check()
+    await anyio.sleep(_RUNS)
+
+
+class _Asks:
+    """Asks for a shutdown when something has happened: companion and observer."""
+
+    name = "lifecycle.testing"
+
+    def __init__(self, at: str) -> None:
+        self._at = at
+        self._system: System | None = None
+
+    def __call__(self, given: System | events.Event) -> Any:
+        if isinstance(given, events.Event):
+            if describe(given) == self._at and self._system is not None:
+                self._system.shut_down("asked by the test")
+            return None
+        self._system = given
+        return contextlib.nullcontext()

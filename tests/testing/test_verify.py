@@ -1,0 +1,189 @@
+"""`testing.verify`: finds what does not keep its promises, and nothing in what does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from lifecycle import Lifetime, Registry, requires, testing
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+
+def sound() -> Registry:
+    """Declare a service that keeps its promises."""
+    shop = Registry("shop")
+
+    @shop.component
+    def config() -> str:
+        return "config"
+
+    @shop.component
+    async def database(config: str = requires(config)) -> AsyncIterator[str]:
+        await anyio.sleep(0.2)
+        yield "database"
+        await anyio.sleep(0.1)
+
+    @shop.component
+    async def jobs(database: str = requires(database)) -> AsyncIterator[str]:
+        async with anyio.create_task_group() as group:
+            group.start_soon(anyio.sleep_forever)
+            yield "jobs"
+            group.cancel_scope.cancel()
+
+    @jobs.drain
+    async def _(_: str) -> None:
+        await anyio.sleep(0.3)
+
+    @database.check
+    async def _(_: str) -> None:
+        await anyio.sleep(0.01)
+
+    @shop.service
+    async def orders(life: Lifetime, jobs: str = requires(jobs)) -> None:
+        life.started()
+        while await life.sleep(0.4):
+            with life.hold("order"):
+                await anyio.sleep(0.1)
+
+    return shop
+
+
+def stop_hangs(shop: Registry) -> None:
+    """Add a component whose stop never ends."""
+
+    @shop.component
+    async def broken() -> AsyncIterator[str]:
+        yield "broken"
+        await anyio.sleep_forever()
+
+
+def swallows_cancellation(shop: Registry) -> None:
+    """Add one whose start goes on when it is cancelled."""
+
+    @shop.component
+    async def broken() -> str:
+        for _ in range(100):
+            with contextlib.suppress(anyio.get_cancelled_exc_class()):  # the mistake in question
+                await anyio.sleep(0.01)
+        return "broken"
+
+
+def leaks_a_task(shop: Registry) -> None:
+    """Add one that leaves a task behind."""
+
+    @shop.component
+    async def broken() -> AsyncIterator[str]:
+        task = asyncio.create_task(asyncio.sleep(1e9), name="forgotten")
+        yield "broken"
+        del task
+
+
+def drain_needs_what_is_closed(shop: Registry) -> None:
+    """Add a drain that waits until what it uses has closed, which waits for the drain."""
+
+    @shop.component
+    async def queue() -> AsyncIterator[anyio.Event]:
+        closed = anyio.Event()
+        yield closed
+        closed.set()
+
+    @shop.component
+    async def broken(queue: anyio.Event = requires(queue)) -> AsyncIterator[anyio.Event]:
+        yield queue
+
+    @broken.drain
+    async def _(closed: anyio.Event) -> None:
+        await closed.wait()
+
+
+def start_outlives_its_timeout(shop: Registry) -> None:
+    """Add a start that takes longer than it may."""
+
+    @shop.component(start_timeout=5)
+    async def broken() -> None:
+        await anyio.sleep(6)
+
+
+def stop_fails_after_a_failed_start(shop: Registry) -> None:
+    """Add one whose cleanup needs what its start had not yet made."""
+
+    @shop.component
+    async def broken() -> AsyncIterator[str]:
+        made: dict[str, str] = {}
+        try:
+            await anyio.sleep(0.1)
+            made["connection"] = "open"
+            yield "broken"
+        finally:
+            del made["connection"]
+
+
+def forgets_a_generator(shop: Registry) -> None:
+    """Add one that leaves an async generator in the middle."""
+    kept: list[Any] = []
+
+    async def numbers() -> AsyncIterator[int]:
+        yield 1
+        yield 2
+
+    @shop.component
+    async def broken() -> str:
+        items = numbers()
+        kept.append(items)
+        async for _ in items:
+            break
+        return "broken"
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_sound_registry_keeps_every_promise(backend: Any) -> None:
+    """Hundreds of lives, and nothing is found; what was tried is said."""
+    verification = testing.verify(sound(), backends=[backend])
+
+    assert () == verification.broken
+    assert 4 == verification.components
+    assert verification.lives > 200
+    assert f"on {backend}, seeds None, 0, 1" in str(verification)
+    assert str(verification).endswith("every promise was kept")
+
+
+@pytest.mark.parametrize(
+    ("breaks", "found"),
+    [
+        (stop_hangs, "StopError: the stop hook of 'broken' had not ended after 10 s"),
+        (swallows_cancellation, "the start of 'broken' swallowed its cancellation"),
+        (leaks_a_task, "it left the task 'forgotten' behind"),
+        (drain_needs_what_is_closed, "DrainTimeoutError: 'broken' had not drained"),
+        (start_outlives_its_timeout, "StartTimeoutError: 'broken' was not ready after 5 s"),
+        (stop_fails_after_a_failed_start, "StopError: the start hook of 'broken' failed"),
+        (forgets_a_generator, "it left the async generator 'numbers'"),
+    ],
+)
+def test_what_is_broken_is_found_and_can_be_reproduced(
+    breaks: Callable[[Registry], None], found: str
+) -> None:
+    """The error says what, when, and gives a test that fails for the same reason."""
+    shop = sound()
+    breaks(shop)
+    with pytest.raises(testing.BrokenPromiseError) as caught:
+        testing.verify(shop, backends=["asyncio"], seeds=[None])
+
+    broken = {one.promise.partition("\n")[0]: one for one in caught.value.verification.broken}
+    (first,) = (one for promise, one in broken.items() if promise.startswith(found))
+    assert 1 == len(broken)
+    assert found in str(caught.value)
+    with pytest.raises(AssertionError):
+        pasted(first.reproduction, shop)()
+
+
+def pasted(test: str, shop: Registry) -> Any:
+    """Make a function of a test that was written down, beside the registry that it names."""
+    namespace: dict[str, Any] = {"shop": shop}
+    exec(test, namespace)  # noqa: S102  that is what pasting is
+    return next(value for name, value in namespace.items() if name.startswith("test_"))
