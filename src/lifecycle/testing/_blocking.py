@@ -15,7 +15,7 @@ from lifecycle.instruments import HookCall, Instrument
 from lifecycle.testing._steps import Step, Stepped
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Generator
 
 _LOOKS: Final = 4
 """How often a hook is seen in the same step before it is said to block: the machine may be slow."""
@@ -58,7 +58,7 @@ class Lookout(Instrument):
             del self._running[stepped]
 
     @contextlib.contextmanager
-    def watching(self) -> Iterator[None]:
+    def watching(self) -> Generator[None]:
         """Watch meanwhile."""
         thread = threading.Thread(target=self._watch, name="lifecycle.testing: lookout")
         thread.start()

@@ -107,17 +107,18 @@ def check_component(
 def _declared(
     component: Component[Any] | Callable[[], object], registry: Registry | None
 ) -> tuple[Registry, str]:
+    given: Any = component
     if not isinstance(component, Component):
         fresh = Registry("checked")
-        given: Any = component
         is_generator = inspect.isasyncgenfunction(given) or inspect.isgeneratorfunction(given)
         name = "component" if name_of(given) == "<lambda>" else name_of(given)
         declare: Any = fresh.component if is_generator else fresh.build
         handle: Component[Any] = declare(name=name)(given)
         return fresh, handle.name
-    home = Registry.of(component) if registry is None else registry
+    known: Component[Any] = given
+    home = Registry.of(known) if registry is None else registry
     plan = home.plan()
-    return home.only(component), plan.components[plan.index_of[component]].name
+    return home.only(known), plan.components[plan.index_of[known]].name
 
 
 class _Examiner:
@@ -142,7 +143,9 @@ class _Examiner:
             return  # the rest would only find it again
         if self._judge(self._live(backend), "when it is run a second time"):
             return
-        own = {at: steps for (name, at), steps in hooks.steps.items() if name == self._name}
+        own: dict[At, int] = {
+            at: steps for (name, at), steps in hooks.steps.items() if name == self._name
+        }
         for at, steps in own.items():
             if at == "stop" and self._name in hooks.spans:
                 continue  # it closes scopes that are older than one around it would be

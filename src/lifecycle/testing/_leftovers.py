@@ -77,5 +77,6 @@ def _call(hook: Callable[[Any], object] | None, generator: object) -> None:
 
 
 def _described(generator: AsyncGenerator[Any, Any]) -> str:
-    code: CodeType = generator.ag_code  # type: ignore[attr-defined]  # typeshed has it on the class of functions' generators only
+    known: Any = generator  # type checkers do not know what generators of functions have
+    code: CodeType = known.ag_code
     return f"the async generator {code.co_name!r} ({code.co_filename}:{code.co_firstlineno})"

@@ -178,9 +178,9 @@ def _struck(life: Life) -> set[str]:
 
 
 def _names(life: Life, kind: type[Any], *, failed: bool | None = None) -> Sequence[str]:
+    told: list[Any] = [event for event in life.events if isinstance(event, kind)]
     return [
         event.component
-        for event in life.events
-        if isinstance(event, kind)
-        and (failed is None or (getattr(event, "error", None) is not None) is failed)
+        for event in told
+        if failed is None or (getattr(event, "error", None) is not None) is failed
     ]
