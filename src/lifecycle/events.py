@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lifecycle.errors import Hook
-    from lifecycle.states import Outcome, Phase
+    from lifecycle.states import Outcome, Phase, Trigger
 
 
 @attrs.frozen(kw_only=True)
@@ -44,6 +44,9 @@ class ShutdownRequested(_Event):
     """A shutdown was asked for, or follows from a failure; only the first is told of."""
 
     reason: str
+    """Why, for people. That of a failure has the message of the error in it."""
+    trigger: Trigger
+    """What kind of reason that is."""
 
 
 @attrs.frozen(kw_only=True)
@@ -203,6 +206,8 @@ class Closed(_Ended):
 
     outcome: Outcome
     exit_code: int
+    trigger: Trigger
+    """What had set the shutdown off."""
 
 
 Event: TypeAlias = (

@@ -73,6 +73,24 @@ class Outcome(str, enum.Enum):
         return self.value
 
 
+class Trigger(str, enum.Enum):
+    """What set the shutdown of a system off: the kind of its reason."""
+
+    SIGNAL = "signal"
+    """A signal, or a KeyboardInterrupt."""
+    REQUEST = "request"
+    """Somebody asked: ``shut_down()``, a service that may, or a ``SystemExit``."""
+    END = "end"
+    """What it was for has ended: the body of ``running``, or a main."""
+    FAILURE = "failure"
+    """Something failed: a check, a start, a component that crashed, or the body."""
+    CANCELLATION = "cancellation"
+    """The task that it runs in was cancelled from outside."""
+
+    def __str__(self) -> str:
+        return self.value
+
+
 class ExitCode(enum.IntEnum):
     """The exit codes of :func:`lifecycle.run`, after BSD's ``sysexits.h``.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lifecycle import events
 from lifecycle._core.component import Kind
 from lifecycle.errors import CrashedError
-from lifecycle.states import Phase
+from lifecycle.states import Phase, Trigger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,11 +59,12 @@ class Crashes:
             self.has_crashed(host, error)
         elif node.kind is Kind.MAIN:
             code = returned if isinstance(returned, int) else 0
-            self._ask_when_running(f"{node.name!r} has ended", delay=False, exit_code=code)
+            reason = f"{node.name!r} has ended"
+            self._ask_when_running(reason, Trigger.END, delay=False, exit_code=code)
         elif self._engine.shutdown.reason is None and node.on_return == "crash":
             self.has_crashed(host, None, "it returned, and was to run as long as the system")
         elif node.on_return == "shut_down":
-            self._ask_when_running(f"{node.name!r} has returned", delay=True)
+            self._ask_when_running(f"{node.name!r} has returned", Trigger.REQUEST, delay=True)
 
     def take_exit_code(
         self, host: Host, error: BaseException | None, returned: object
@@ -81,10 +82,12 @@ class Crashes:
         for ask in self._after_start:
             self._engine.keeper.post(ask)
 
-    def _ask_when_running(self, reason: str, *, delay: bool, exit_code: int = 0) -> None:
+    def _ask_when_running(
+        self, reason: str, trigger: Trigger, *, delay: bool, exit_code: int = 0
+    ) -> None:
         """Ask for a shutdown, but not before the start is over."""
         ask = functools.partial(
-            self._engine.shutdown.request, reason, delay=delay, exit_code=exit_code
+            self._engine.shutdown.request, reason, trigger, delay=delay, exit_code=exit_code
         )
         if self._engine.machine.phase in (Phase.PREFLIGHT, Phase.STARTING):
             self._after_start.append(ask)

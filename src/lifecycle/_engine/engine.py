@@ -215,6 +215,7 @@ class Engine:
             duration=duration,
             outcome=self.report.outcome,
             exit_code=self.report.exit_code,
+            trigger=self.shutdown.trigger,
             error=self.report.errors[0] if self.report.errors else None,
         )
         self.closed.set()
@@ -248,6 +249,10 @@ class Engine:
             if host is not None:
                 host.let_go()
         self._shield.cancel()
+
+    def observe(self, observer: events.Observer) -> None:
+        """Tell one more observer, from here on."""
+        self._observers = (*self._observers, observer)
 
     def tell(self, event: Callable[..., events.Event], **fields: Any) -> None:
         """Tell the observers, if any of them listens, and those who follow the status."""

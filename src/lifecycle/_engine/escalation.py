@@ -8,6 +8,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from lifecycle.settings import Response
+from lifecycle.states import Trigger
 
 if TYPE_CHECKING:
     from lifecycle._engine.engine import Engine
@@ -40,10 +41,10 @@ class Escalation:
             return False
         at = engine.loop.now() if at is None else at
         reason = f"received {name_of(number)}"
+        request = functools.partial(engine.shutdown.request, reason, Trigger.SIGNAL, at=at)
         if response is Response.GRACEFUL:
-            engine.shutdown.note_request(reason, at)
-            ask = functools.partial(engine.shutdown.request, reason, delay=True, at=at)
-            engine.keeper.post(ask)
+            engine.shutdown.note_request(reason, Trigger.SIGNAL, at=at)
+            engine.keeper.post(functools.partial(request, delay=True))
             return False
         if at - self._last < DEBOUNCE:
             return False
@@ -51,12 +52,11 @@ class Escalation:
         self._interrupts += 1
         if self._interrupts >= _END:
             return True
-        engine.shutdown.note_request(reason, at)
+        engine.shutdown.note_request(reason, Trigger.SIGNAL, at=at)
         if self._interrupts == _FORCE:
             engine.keeper.post(functools.partial(engine.shutdown.force, number))
         else:
-            ask = functools.partial(engine.shutdown.request, reason, delay=False, at=at)
-            engine.keeper.post(ask)
+            engine.keeper.post(functools.partial(request, delay=False))
         return False
 
 

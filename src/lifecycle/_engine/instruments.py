@@ -94,6 +94,10 @@ class Instruments:
         """Take those that are in force here."""
         self._all = _in_force.get()
 
+    def add(self, instrument: Instrument) -> None:
+        """Put one more around the hooks that are called from here on."""
+        self._all = (*self._all, instrument)
+
     def __bool__(self) -> bool:
         """Whether there are any."""
         return bool(self._all)

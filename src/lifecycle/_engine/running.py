@@ -12,6 +12,7 @@ from lifecycle._engine.cancellation import is_cancellation
 from lifecycle._engine.engine import Engine
 from lifecycle._engine.threads import outlast
 from lifecycle.errors import ClosedError, add_note, leaf, one_line
+from lifecycle.states import Trigger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -125,9 +126,10 @@ class Running:
     def _ask(self, engine: Engine, error: BaseException | None) -> None:
         if error is None:
             engine.shutdown.enclosing_deadline = _deadline_ahead(engine)
-            engine.shutdown.request("the body has ended", delay=False)
+            engine.shutdown.request("the body has ended", Trigger.END, delay=False)
         elif is_cancellation(error):
-            engine.shutdown.request("it was cancelled from outside", delay=False)
+            reason = "it was cancelled from outside"
+            engine.shutdown.request(reason, Trigger.CANCELLATION, delay=False)
         elif isinstance(error, KeyboardInterrupt):
             engine.shutdown.interrupted(error, "the body")
         elif isinstance(error, SystemExit):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lifecycle import events
 from lifecycle._core.budget import FORCED_STOP, LAST_SECOND, LEAST, Budget
+from lifecycle.states import Trigger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,8 @@ class Shutdown:
         self._engine = engine
         self.reason: str | None = None
         """Why it shuts down; set by the first request or failure."""
+        self.trigger = Trigger.REQUEST
+        """What kind of reason that is."""
         self.error: str | None = None
         """The type of what failed, where that is why; the reason then has its message."""
         self.asked_at: float | None = None
@@ -33,22 +36,31 @@ class Shutdown:
         self._budget: Budget | None = None
         self._told = False
 
-    def note_request(self, reason: str, at: float | None = None) -> None:
+    def note_request(
+        self, reason: str, trigger: Trigger = Trigger.REQUEST, *, at: float | None = None
+    ) -> None:
         """Someone asks for a shutdown: readiness is off from here on, and the clock runs.
 
         May be called from any thread, and from a signal handler.
         """
         if self.reason is None:
             self.asked_at = self._engine.loop.now() if at is None else at
+            self.trigger = trigger
             self.reason = reason
 
     def request(
-        self, reason: str, *, delay: bool, exit_code: int = 0, at: float | None = None
+        self,
+        reason: str,
+        trigger: Trigger = Trigger.REQUEST,
+        *,
+        delay: bool,
+        exit_code: int = 0,
+        at: float | None = None,
     ) -> None:
         """Someone asks for a shutdown: carry it out. On the loop's thread."""
         if self._engine.is_over:
             return
-        self.note_request(reason, at)
+        self.note_request(reason, trigger, at=at)
         self.ask_for_code(exit_code)
         self._engine.checks.cancel()
         self._note_shutdown()
@@ -70,14 +82,14 @@ class Shutdown:
         """Shut down because of an error, whose message the reason may have."""
         if self.reason is None:
             self.error = type(error).__name__  # first: nobody may see the one without the other
-        self.note_request(reason)
+        self.note_request(reason, Trigger.FAILURE)
 
     def force(self, signal_number: int) -> None:
         """End at once: no drains, and stops under a short deadline."""
         if self._engine.is_over or self._engine.account.verdict.forced_by is not None:
             return
         self._engine.account.verdict.forced_by = signal_number
-        self.note_request("a second interrupt")
+        self.note_request("a second interrupt", Trigger.SIGNAL)
         self._engine.checks.cancel()
         self._note_shutdown()
         self.share_out()
@@ -97,13 +109,13 @@ class Shutdown:
             self.request(reason, delay=delay, exit_code=_code(error))
         else:
             self._engine.account.verdict.interrupted = True
-            self.request(f"KeyboardInterrupt in {who}", delay=False)
+            self.request(f"KeyboardInterrupt in {who}", Trigger.SIGNAL, delay=False)
 
     def _note_shutdown(self) -> None:
         if not self._told and self.reason is not None:
             self._told = True
             self._engine.health.end()
-            self._engine.tell(events.ShutdownRequested, reason=self.reason)
+            self._engine.tell(events.ShutdownRequested, reason=self.reason, trigger=self.trigger)
             if self.on_shutdown is not None:
                 self.on_shutdown(self.time_left() or 0.0)
 

@@ -15,14 +15,16 @@ from lifecycle.errors import DeadlockError, RunError, UnknownComponentError
 from lifecycle.report import ComponentStatus, Report, Status
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Mapping
+    from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
     from contextlib import AbstractContextManager
 
     from lifecycle._core.component import Node
     from lifecycle._core.plan import Plan
     from lifecycle._engine.engine import Engine
     from lifecycle._engine.host import Host
+    from lifecycle._engine.instruments import Instrument
     from lifecycle.component import Component
+    from lifecycle.events import Observer
     from lifecycle.report import CheckResult
     from lifecycle.settings import Settings
 
@@ -230,6 +232,37 @@ class System:
             if lifetime is not None and lifetime.system is self:
                 index = self._engine.index_of_name(lifetime.name)
         return self._engine.in_flight.hold(what, index)
+
+    # --- from beside it ------------------------------------------------------------------------
+
+    def observe(self, observer: Observer) -> None:
+        """Tell an observer every event from here on, the last one included.
+
+        For companions, so that what watches a system is one thing for its user to name. What is to
+        be told of the companions, too, is given to ``running`` or ``run``.
+
+        Args:
+            observer: what is told.
+
+        """
+        self._on_the_loop(functools.partial(self._engine.observe, observer))
+
+    def instrument(self, instrument: Instrument) -> None:
+        """Put an instrument around the hooks that are called from here on, nearest to them.
+
+        For companions, likewise; :func:`lifecycle.instruments.instrumented` does it from outside.
+
+        Args:
+            instrument: what is put around them.
+
+        """
+        self._on_the_loop(functools.partial(self._engine.instruments.add, instrument))
+
+    def _on_the_loop(self, do: Callable[[], object]) -> None:
+        if self._engine.loop.on_its_thread():
+            do()
+        else:
+            self._engine.keeper.post(do)
 
     # --- the end -------------------------------------------------------------------------------
 
