@@ -12,9 +12,10 @@ from sphinx.util.docutils import SphinxDirective
 
 from lifecycle import ExitCode, Settings, errors, events
 from lifecycle._core import transitions
+from lifecycle.integrations.prometheus._families import COUNTERS, GAUGES
 from lifecycle.settings import DEFAULT_SIGNALS, Response
 from lifecycle.settings.durations import Seconds
-from lifecycle.states import Outcome, Phase, State
+from lifecycle.states import Outcome, Phase, State, Trigger
 
 if TYPE_CHECKING:
     import enum
@@ -140,16 +141,26 @@ def kinds_of(family: type[Exception]) -> Iterator[type[Exception]]:
     )
 
 
+def metrics() -> Iterator[Row]:
+    """Everything that is shown to Prometheus."""
+    yield "Metric", "Labels", ""
+    for family in (*GAUGES, *COUNTERS):
+        labels = (f"``{label}``" for label in family.labels)
+        yield f"``lifecycle_{family.name}``", ", ".join(labels), family.help
+
+
 TABLES: dict[str, Callable[[], Iterable[Row]]] = {
     "settings": settings,
     "signals": signals,
     "exit-codes": exit_codes,
     "outcomes": words(Outcome),
+    "triggers": words(Trigger),
     "phases": words(Phase),
     "states": words(State),
     "component-steps": lambda: steps(transitions.COMPONENT, transitions.Fact),
     "system-steps": lambda: steps(transitions.SYSTEM, transitions.Cause),
     "events": event_rows,
+    "metrics": metrics,
     "definition-errors": error_rows(errors.DefinitionError),
     "run-errors": error_rows(errors.RunError),
 }

@@ -40,7 +40,18 @@ IMPURE = {
 }
 STDLIB = sys.stdlib_module_names | {"annotationlib", "tomllib"}  # newer than some we run on
 REQUIRED = {"anyio", "attr", "attrs", "typing_extensions"}
-EXTRAS = {"fastapi", "grpc", "h11", "hypercorn", "starlette", "trio", "uvicorn", "uvloop"}
+EXTRAS = {
+    "fastapi",
+    "grpc",
+    "h11",
+    "hypercorn",
+    "opentelemetry",
+    "prometheus_client",
+    "starlette",
+    "trio",
+    "uvicorn",
+    "uvloop",
+}
 # Everywhere else an extra may be imported only by a function, and only one that is a backend: the
 # user has chosen it by then.
 BACKENDS = {"trio", "uvloop"}

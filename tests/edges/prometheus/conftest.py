@@ -1,0 +1,7 @@
+"""Runs each test that takes a `life` as those of the engine are run: in virtual time."""
+
+from __future__ import annotations
+
+from tests.engine.conftest import life, pytest_generate_tests
+
+__all__ = ["life", "pytest_generate_tests"]
