@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from lifecycle.errors import UnknownComponentError
 from tests.engine.parts import asked, fail, forever, ignoring, part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
     from lifecycle.report import CheckResult
     from tests.engine.kit import Life
@@ -344,3 +345,23 @@ def test_changes_that_nobody_awaits_leave_nothing_behind(life: Life) -> None:
         return "never"
 
     assert "running" == life.live(Registry("shop"), body).result
+
+
+def test_who_follows_a_large_system_does_not_hold_it_up(life: Life) -> None:
+    """A look at all of it for each of its changes would be quadratic."""
+    shop, looks = Registry("shop"), list[float]()
+    for number in range(2000):
+        part(shop, f"part {number}")
+
+    @asynccontextmanager
+    async def follower(system: System) -> AsyncIterator[None]:
+        async def follow() -> None:
+            async for _ in system.changes():
+                looks.append(life.now())
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(follow)
+            yield
+
+    assert life.live(shop, companions=[follower]).error is None
+    assert len(looks) < 20

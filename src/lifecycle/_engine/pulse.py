@@ -51,9 +51,10 @@ class Changes(AsyncIterator[T]):
     Who is slow gets the newest. No generator, so that leaving it early leaves nothing behind.
     """
 
-    def __init__(self, pulse: Pulse, snapshot: Callable[[], T]) -> None:
-        """Take snapshots along a pulse."""
+    def __init__(self, pulse: Pulse, snapshot: Callable[[], T], *, pause: float = 0.0) -> None:
+        """Take snapshots along a pulse, with a pause of some seconds before each but the first."""
         self._pulse = pulse
+        self._pause = pause
         self._snapshot = snapshot
         self._seen: int | None = None
 
@@ -67,6 +68,8 @@ class Changes(AsyncIterator[T]):
             raise StopAsyncIteration
         if self._seen is not None:
             await self._pulse.after(self._seen)
+            if self._pause and not self._pulse.is_over:
+                await anyio.sleep(self._pause)
         # One turn of the loop, so that what changes in the same instant is seen together.
         await anyio.lowlevel.checkpoint()
         self._seen = self._pulse.count

@@ -32,6 +32,11 @@ T = TypeVar("T")
 D = TypeVar("D")
 
 _LAST_CODE = 255
+_LARGE = 1000
+"""From how many components on a snapshot takes long: each change would then cost a look at all."""
+_PER_COMPONENT = 5e-5
+"""How long who follows the changes then waits, in seconds for each component: about five times as
+long as the snapshot takes. A chain of 3 000 took 31 s to start without, and 0.3 s with it."""
 
 
 class System:
@@ -161,7 +166,9 @@ class System:
         check says; not work that comes and goes. Who is slow gets the newest. The last is that of
         the closed system.
         """
-        return Changes(self._engine.pulse, self.status)
+        size = len(self._engine.plan.components)
+        pause = size * _PER_COMPONENT if size >= _LARGE else 0.0
+        return Changes(self._engine.pulse, self.status, pause=pause)
 
     async def check(
         self, *components: Component[Any] | str, liveness: bool | None = None
