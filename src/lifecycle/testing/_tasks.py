@@ -16,6 +16,7 @@ from lifecycle.testing._workers import ORIGIN, Origin, put_into
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextvars import Context
 
     from lifecycle.testing._timeline import Timeline
 
@@ -56,10 +57,15 @@ class Tasks:
         if self._is_asked and client is not None:
             self._asked.setdefault(client, []).append(task)
 
-    def has_stepped(self, task: Task) -> None:
+    def will_step(self, task: Task, context: Context | None) -> None:
         """It runs in the next turn, and may wait for something else afterwards."""
-        if task not in self._origins:
+        origin = self._origins.get(task)
+        if origin is None:
             self._adopt(task)
+        elif self._timeline.workers.is_blocked(origin) and context is not None:
+            # It waits no longer for that thread; another one must not be taken for it.
+            self._origins[task] = new = Origin(self._timeline, is_taken=True)
+            put_into(context, new)
         self._stepped.add(task)
 
     def _adopt(self, task: Task) -> None:

@@ -35,6 +35,9 @@ _TO_THREAD = trio.to_thread.run_sync.__code__
 _RESCHEDULED = trio.lowlevel.wait_task_rescheduled.__code__
 _WAITING = ("tasks_waiting_read", "tasks_waiting_write", "tasks_waiting")
 """What trio calls the number of those that wait for I/O, on the various platforms."""
+_WRECKED: list[list[Task]] = []
+"""The tasks of runs that could not be ended in order. They are kept, since whoever collects them as
+garbage closes them: outside of trio, which complains of each."""
 
 
 class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
@@ -106,6 +109,7 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
             return 0
         assert self.timeline.stalled is not None  # noqa: S101  that is what `stall` does
         if not self.is_hosted:
+            _WRECKED.append(list(self._tasks))
             raise self.timeline.stalled
         sys.stderr.write(f"{self.timeline.stalled}\n")
         return math.inf
@@ -138,6 +142,9 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
         """Be told that a task runs."""
         if task is not self._messenger:
             self.steps += 1
+        if self.timeline.workers.is_blocked(self._tasks.get(task)):
+            # It waits no longer for that thread; another one must not be taken for it.
+            self.task_spawned(task)
 
     def task_spawned(self, task: Task) -> None:
         """Give a task a context that tells whose threads are its own."""

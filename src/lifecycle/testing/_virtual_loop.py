@@ -132,7 +132,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Call a function in the next turn; the step of a task may come later, by the seed."""
         task = cast("object", getattr(callback, "__self__", None))
         if is_task(task) and _is_a_step(callback):
-            self._tasks.has_stepped(task)
+            self._tasks.will_step(task, context)
             turns = self._interleaving.delay()
             if turns and context is not None:  # a task has one
                 step = functools.partial(callback, *args)

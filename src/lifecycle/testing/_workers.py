@@ -104,6 +104,10 @@ class Workers:
             if not self._blocked[origin]:
                 del self._blocked[origin]
 
+    def is_blocked(self, origin: Origin | None) -> bool:
+        """Whether a thread that works for this origin says that it is blocked."""
+        return origin in self._blocked
+
     def any_at_work(self) -> bool:
         """Whether any thread works."""
         return any(True for _ in self._at_work())
@@ -122,7 +126,7 @@ class Workers:
 
     def _waits(self, origin: Origin | None) -> bool:
         asks = origin is not None and self.pool is not None and self.pool.asks(origin)
-        return asks or origin in self._blocked
+        return asks or self.is_blocked(origin)
 
 
 class HoldTime(Instrument):
