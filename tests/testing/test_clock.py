@@ -259,3 +259,20 @@ def test_time_that_does_not_move_by_itself(backend: str) -> None:
         return log
 
     assert [False, 9.5, 10] == in_virtual_time(backend, main)
+
+
+def test_what_one_run_changes_is_not_there_in_the_next() -> None:
+    """A backend that is used again begins as it was."""
+
+    async def main() -> tuple[float, bool, float]:
+        clock = testing.clock()
+        begun = clock.now, clock.auto, clock.patience
+        await anyio.sleep(1)
+        clock.auto, clock.patience = False, 1
+        return begun
+
+    name, options = testing.backend("asyncio", patience=7)
+    runs = [anyio.run(main, backend=name, backend_options=options) for _ in range(2)]
+    _, options = testing.backend("trio", patience=7)
+    runs += [trio.run(main, **options) for _ in range(2)]
+    assert [(0, True, 7)] * 4 == runs

@@ -216,6 +216,30 @@ def test_a_thread_that_runs_a_coroutine_threadsafe(backend: str) -> None:
     assert [2, 4] == in_virtual_time(backend, main)
 
 
+def test_a_components_thread_that_asks_the_loop(backend: str) -> None:
+    """It waits, too, although the event loop knows nothing of it."""
+    shop, times = Registry("shop"), list[float]()
+
+    async def main() -> None:
+        token = trio.lowlevel.current_trio_token() if backend == "trio" else None
+        loop = asyncio.get_running_loop() if backend != "trio" else None
+
+        @shop.component
+        def legacy() -> Iterator[int]:
+            if loop is not None:
+                asyncio.run_coroutine_threadsafe(anyio.sleep(2), loop).result()
+            else:
+                trio.from_thread.run(trio.sleep, 2, trio_token=token)
+            times.append(work())
+            yield 1
+
+        async with lifecycle.running(shop):
+            pass
+
+    in_virtual_time(backend, main)
+    assert [2] == times
+
+
 def test_a_thread_that_is_blocked(backend: str) -> None:
     """It says so, and time goes on meanwhile."""
 
@@ -304,6 +328,18 @@ def test_blocked_where_nobody_waits(backend: str) -> None:
         return clock.now
 
     assert 1 == in_virtual_time(backend, main)
+
+
+def test_the_event_loop_is_not_to_be_blocked(backend: str) -> None:
+    """That would block everything."""
+
+    async def main() -> None:
+        with pytest.raises(RuntimeError, match=r"blocked\(\) is for threads"):
+            testing.clock().blocked()
+        with pytest.raises(RuntimeError, match=r"blocked\(\) is for threads"):
+            testing.Stuck().block()
+
+    in_virtual_time(backend, main)
 
 
 # --- the threads of components -------------------------------------------------------------------

@@ -103,8 +103,16 @@ class FakeClock:
         """Let time go on although the thread that calls this works.
 
         Threads hold time as long as they work. One that is stuck, or waits for something that only
-        time can bring, says so with this.
+        time can bring, says so with this. The thread works again when it leaves it: if what it
+        waits for comes from the event loop, see `Stuck` for how to let no time pass between.
+
+        Raises:
+            RuntimeError: it was called on the event loop, which is not to be blocked.
+
         """
+        if _running() is not None:
+            message = "blocked() is for threads: on the event loop it would stop everything"
+            raise RuntimeError(message)
         return self._timeline.workers.blocked()
 
 
@@ -127,14 +135,18 @@ def current() -> Timeline:
         LookupError: time is real here.
 
     """
-    trio = sys.modules.get("trio")
-    try:
-        runs: object = asyncio.get_running_loop()
-    except RuntimeError:
-        in_trio = trio is not None and trio.lowlevel.in_trio_run()
-        runs = trio.lowlevel.current_clock() if in_trio and trio is not None else ORIGIN.get()
-    found = getattr(runs, "timeline", None)
+    found = getattr(_running() or ORIGIN.get(), "timeline", None)
     if isinstance(found, Timeline):
         return found
     message = "time is real here: use lifecycle.testing.run, or the fixture `virtual_time`"
     raise LookupError(message)
+
+
+def _running() -> object:
+    """What keeps the time of the event loop that runs in this thread; None: there is none."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        trio = sys.modules.get("trio")
+        in_trio = trio is not None and trio.lowlevel.in_trio_run()
+        return trio.lowlevel.current_clock() if in_trio and trio is not None else None

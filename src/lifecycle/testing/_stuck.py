@@ -24,18 +24,25 @@ class Stuck:
         self._lock = threading.Lock()
         self._inside = 0
         self._released = threading.Event()
-        self._clocks: set[FakeClock] = set()
+        self._clocks: list[FakeClock] = []
         self._holding = contextlib.ExitStack()
 
     def block(self) -> None:
-        """Block the thread that calls it. After the release it does not block any more."""
+        """Block the thread that calls it. After the release it does not block any more.
+
+        Raises:
+            RuntimeError: it was called on the event loop.
+            LookupError: time is real here.
+
+        """
         within = clock()
+        blocked = within.blocked()
         with self._lock:
             if self._released.is_set():
                 return
             self._inside += 1
-            self._clocks.add(within)
-        with within.blocked():
+            self._clocks.append(within)
+        with blocked:
             self._released.wait()
         with self._lock:
             self._inside -= 1

@@ -36,6 +36,7 @@ class Timeline:
 
     def __init__(self, patience: float) -> None:
         """Begin at 0, and move by itself."""
+        self._first_patience = patience
         self.now = 0.0
         """The time, in virtual seconds; may be read from any thread."""
         self.auto = True
@@ -60,6 +61,8 @@ class Timeline:
 
         """
         self.now = 0.0
+        self.auto = True
+        self.patience = self._first_patience
         self.stalled = None
         self._wake = wake
         self._advances.clear()
@@ -103,6 +106,11 @@ class Timeline:
     def held_by(self) -> list[str]:
         """What holds time, for a person."""
         return [*self._holds.values(), *self.workers.at_work()]
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no thread is there that could end a wait."""
+        return not self.workers.any_blocked() and not _stacks.others()
 
     @property
     def is_moved(self) -> bool:

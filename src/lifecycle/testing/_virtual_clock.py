@@ -20,7 +20,7 @@ import trio
 import trio.testing
 
 from lifecycle.testing import _stacks
-from lifecycle.testing._workers import Origin, put_into
+from lifecycle.testing._workers import ORIGIN, Origin, put_into
 
 if TYPE_CHECKING:
     from trio.lowlevel import Task, TrioToken
@@ -49,6 +49,7 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
         """Whether trio is the guest of another loop, to which nothing can be raised from here."""
         self.timeline = timeline
         self._tasks: dict[Task, Origin] = {}
+        self._asked: dict[Task, Origin] = {}
         self._messenger: Task | None = None
 
     # --- the clock -----------------------------------------------------------------------------
@@ -57,6 +58,7 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
         """Begin at 0: a run begins."""
         self._token: TrioToken = trio.lowlevel.current_trio_token()
         self._tasks.clear()
+        self._asked.clear()
         self._messenger = None
         self.steps = 0
         self._looks = False
@@ -118,7 +120,7 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
         """Whether nobody else is there who could end a wait."""
         waiting = trio.lowlevel.current_statistics().io_statistics
         number = sum(getattr(waiting, name, 0) for name in _WAITING)
-        return number == 1 and not _stacks.others()  # one is trio's own
+        return self.timeline.is_alone and number == 1  # that is trio's own
 
     def _wake(self) -> None:
         self._is_changed = True
@@ -144,16 +146,22 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
             self.steps += 1
         if self.timeline.workers.is_blocked(self._tasks.get(task)):
             # It waits no longer for that thread; another one must not be taken for it.
-            self.task_spawned(task)
+            self._tasks[task] = origin = Origin(self.timeline)
+            put_into(task.context, origin)
 
     def task_spawned(self, task: Task) -> None:
         """Give a task a context that tells whose threads are its own."""
+        client, nursery = task.context.get(ORIGIN), task.parent_nursery
+        is_systems = nursery and nursery.parent_task is trio.lowlevel.current_root_task()
+        if client is not None and is_systems:
+            self._asked[task] = client  # by a thread, of which it has the context
         self._tasks[task] = origin = Origin(self.timeline)
         put_into(task.context, origin)
 
     def task_exited(self, task: Task) -> None:
         """Forget it."""
         self._tasks.pop(task, None)
+        self._asked.pop(task, None)
 
     # --- who waits -----------------------------------------------------------------------------
 
@@ -172,9 +180,11 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
         return [origin for task, origin in self._tasks.items() if _waits_for_thread(task)]
 
     def asks(self, origin: Origin) -> bool:
-        """Never: what a thread asks for runs in the task that waits for the thread."""
-        del origin
-        return False
+        """Whether a thread has asked for a system task that runs.
+
+        What a thread of trio's asks for otherwise runs in the task that waits for the thread.
+        """
+        return origin in self._asked.values()
 
 
 def _waits_for_thread(task: Task) -> bool:

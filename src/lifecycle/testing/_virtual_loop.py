@@ -236,7 +236,7 @@ class _Selector(selectors.DefaultSelector):
         if self.timeline.move(self._loop.next_due()):
             self._loop.ring()
             return []
-        is_alone = len(self.get_map()) == 1 and not _stacks.others()  # one is the loop's own
+        is_alone = self.timeline.is_alone and len(self.get_map()) == 1  # that is the loop's own
         return (not is_alone and super().select(self.timeline.patience)) or self._stalled()
 
     def _stalled(self) -> Ready:

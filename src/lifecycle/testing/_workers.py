@@ -108,6 +108,10 @@ class Workers:
         """Whether a thread that works for this origin says that it is blocked."""
         return origin in self._blocked
 
+    def any_blocked(self) -> bool:
+        """Whether any thread says that it is blocked: it may go on at any moment."""
+        return bool(self._blocked)
+
     def any_at_work(self) -> bool:
         """Whether any thread works."""
         return any(True for _ in self._at_work())
