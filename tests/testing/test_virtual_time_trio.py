@@ -137,25 +137,6 @@ async def channels_and_events(second: float) -> list[str]:
     return log
 
 
-@scenario([True, True, "blocked"], takes=1)
-async def waiting_until_all_tasks_are_blocked(second: float) -> list[object]:
-    """Time does not jump before those have gone on who wait for that, a cushion or none."""
-    log: list[object] = []
-    began = trio.current_time()
-
-    async def sleep() -> None:
-        await trio.sleep(second)
-        log.append("blocked")
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(sleep)
-        await trio.testing.wait_all_tasks_blocked()
-        log.append(trio.current_time() < began + second)
-        await trio.testing.wait_all_tasks_blocked(cushion=second / 1000)
-        log.append(trio.current_time() < began + second)
-    return log
-
-
 @scenario(["in a thread", "asked from it", True], takes=1)
 async def threads(second: float) -> list[object]:
     """Those of trio's, and what they ask the event loop for."""
@@ -265,3 +246,18 @@ def test_a_guest_of_another_loop() -> None:
     while not done:
         todo.get(timeout=20)()
     assert [1000] == done
+
+
+def test_who_waits_until_all_tasks_are_blocked_goes_before_time() -> None:
+    """With a cushion or none: no time passes before."""
+
+    async def main() -> list[float]:
+        times: list[float] = []
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep, 1)
+            for cushion in 0, 0.01:
+                await trio.testing.wait_all_tasks_blocked(cushion)
+                times.append(trio.current_time())
+        return [*times, trio.current_time()]
+
+    assert [0, 0, 1] == in_virtual_time("trio", main)

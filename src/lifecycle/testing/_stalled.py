@@ -32,5 +32,5 @@ class StalledError(RuntimeError):
 
     def __str__(self) -> str:
         lines = [f"at {self.now:g} s of virtual time all wait, and nothing can end that:"]
-        lines += [self.reason, *(f"  {one}" for one in self.waits)]
+        lines += [f"{self.reason}; who waits:", *(f"  {one}" for one in self.waits)]
         return "\n".join((*lines, *self.threads))

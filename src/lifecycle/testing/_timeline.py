@@ -158,10 +158,10 @@ class Timeline:
     def _reason(self) -> str:
         quiet = f"nothing has happened for {self.patience:g} s of real time"
         if self.is_held:
-            return f"time stands still for {', '.join(self.held_by)}, and {quiet}; who waits:"
+            return f"time stands still for {', '.join(self.held_by)}, and {quiet}"
         if not self.is_moved:
-            return "time moves only by `advance` (auto is off), and nobody calls it; who waits:"
-        return "no timer is due, no thread works, and no I/O is ready; who waits:"
+            return "time moves only by `advance` (auto is off), and nobody calls it"
+        return "no timer is due, no thread works, and no I/O is ready"
 
     def _wake_up(self) -> None:
         self._wake()
