@@ -10,8 +10,8 @@ import pytest
 
 import lifecycle
 from lifecycle import Lifetime, Outcome, Registry, Report, Settings, System
-from lifecycle.asgi import InFlight, NotReady
-from lifecycle.errors import ClosedError, DrainTimeoutError, NotReadyError
+from lifecycle.asgi import InFlight, NotReady, system_of
+from lifecycle.errors import ClosedError, CrashedError, DrainTimeoutError, NotReadyError, RunError
 from lifecycle.states import State
 
 if TYPE_CHECKING:
@@ -489,13 +489,107 @@ async def test_not_ready_names_the_component() -> None:
     assert call.headers[b"retry-after"] == b"7"
 
 
-async def test_not_ready_refuses_websockets() -> None:
-    """Before they are accepted."""
-    call = Call(**WEBSOCKET)
+@pytest.mark.parametrize(
+    ("error", "headers"),
+    [
+        (NotReadyError("database", State.STARTING, 3.0), {b"retry-after": b"1"}),
+        (CrashedError("database", "secret"), {b"retry-after": b"1"}),
+        (ClosedError("database"), {b"retry-after": b"1", b"connection": b"close"}),
+        (ClosedError(None, "secret"), {b"retry-after": b"1", b"connection": b"close"}),
+    ],
+)
+async def test_whoever_has_closed_is_not_asked_again(
+    error: RunError, headers: dict[bytes, bytes]
+) -> None:
+    """On another connection, that is; whatever has happened, no more of it gets out."""
+    call = Call()
+
+    await call(NotReady(error))
+
+    component = getattr(error, "component", None)
+    assert call.answer == (503, {"error": type(error).__name__, "component": component})
+    about_the_body = (b"content-type", b"content-length")
+    assert headers == {n: v for n, v in call.headers.items() if n not in about_the_body}
+
+
+async def test_http2_connections_are_not_closed_by_a_header() -> None:
+    """There a header for that is an error."""
+    call = Call(http_version="2")
 
     await call(NotReady(ClosedError("database")))
 
-    assert [{"type": "websocket.close", "code": 1012}] == call.sent
+    assert b"connection" not in call.headers
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "reason"),
+    [
+        (NotReadyError("database", State.STARTING, 3.0), 1013, "'database' is not ready"),
+        (ClosedError("database"), 1012, "'database' is closed"),
+        (ClosedError(None), 1012, "the service is closed"),
+        (CrashedError("d\u00e4" * 50), 1013, "'" + "d\u00e4" * 40 + "d"),
+    ],
+)
+async def test_not_ready_refuses_websockets(error: RunError, code: int, reason: str) -> None:
+    """Before they are accepted; the protocol has room for a short reason."""
+    call = Call(**WEBSOCKET)
+
+    await call(NotReady(error))
+
+    assert [{"type": "websocket.close", "code": code, "reason": reason}] == call.sent
+
+
+@pytest.mark.parametrize("code", [1012, 1013])
+async def test_a_refusal_of_the_app_that_says_come_back_is_a_503(code: int) -> None:
+    """What a server makes of it by itself is a 403, which says that coming back is of no use."""
+
+    async def refuses(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.close", "code": code, "reason": "'chats' is not ready"})
+
+    async with lifecycle.running(Registry("shop")) as system:
+        able = Call(**WEBSOCKET, extensions={"websocket.http.response": {}})
+        await able(InFlight(refuses, system))
+        unable = Call(**WEBSOCKET)
+        await unable(InFlight(refuses, system))
+
+    assert able.answer == (503, {"error": "'chats' is not ready"})
+    assert able.headers[b"retry-after"] == b"1"
+    assert [code] == [message["code"] for message in unable.sent]
+
+
+async def test_other_refusals_of_the_app_are_its_own() -> None:
+    """Whoever is not allowed in need not come back, and what was accepted is just closed."""
+    closes = [{"type": "websocket.close", "code": code} for code in (1008, 1013)]
+
+    async def forbids(scope: Any, receive: Any, send: Any) -> None:
+        await send(closes[0])
+
+    async def accepts(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+        await send(closes[1])
+
+    async with lifecycle.running(Registry("shop")) as system:
+        forbidden = Call(**WEBSOCKET, extensions={"websocket.http.response": {}})
+        await forbidden(InFlight(forbids, system))
+        accepted = Call(**WEBSOCKET, extensions={"websocket.http.response": {}})
+        await accepted(InFlight(accepts, system))
+
+    assert closes == [forbidden.sent[-1], accepted.sent[-1]]
+
+
+async def test_the_system_of_a_call() -> None:
+    """Stands in its scope; where it does not, the error says who could have put it there."""
+    found = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        found.append(system_of(scope))
+
+    async with lifecycle.running(Registry("shop")) as system:
+        await Call()(InFlight(app, system))
+
+    assert found == [system]
+    with pytest.raises(LookupError, match=r"no system .* '/orders': .*InFlight\(app, system\)"):
+        await Call()(app)
 
 
 @pytest.mark.parametrize("gone", [None, OSError("gone"), RuntimeError("unexpected message")])

@@ -1,47 +1,24 @@
-"""What an ASGI app needs in order to end well, under whichever server.
-
-:class:`InFlight` counts calls, so that the drain waits for them, and ends those that are left when
-its time is over. :class:`NotReady` is the answer to a call that came too early.
-
-::
-
-    app = InFlight(api)
-
-    api.add_exception_handler(NotReadyError, lambda request, error: NotReady(error))
-"""
+"""Calls as work in flight."""
 
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from lifecycle import Lifetime, System
-from lifecycle.errors import ClosedError, NotReadyError, WorkCancelledError
+from lifecycle.asgi._not_ready import SERVICE_RESTART, TRY_AGAIN_LATER, Refusal, can_deny
+from lifecycle.asgi._scope import found, is_http1, with_system
+from lifecycle.errors import ClosedError, WorkCancelledError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["RETRY_AFTER", "STATE_KEY", "ASGIApp", "InFlight", "NotReady"]
+    from lifecycle.asgi._scope import ASGIApp, Message, Receive, Scope, Send
 
-Scope: TypeAlias = MutableMapping[str, Any]
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-STATE_KEY = "lifecycle"
-"""Under this key of ``scope["state"]`` stands the system: ``request.state.lifecycle``."""
-
-RETRY_AFTER = 1
-"""After how many seconds a client is told to ask again: another replica can answer by then."""
-
-_SERVICE_RESTART = 1012
-"""The close code of a websocket whose server goes away; clients come back."""
 _COUNTED = "lifecycle.in_flight"
 _LONGEST = 200
+_COME_BACK = (SERVICE_RESTART, TRY_AGAIN_LATER)
 
 
 class InFlight:
@@ -56,6 +33,8 @@ class InFlight:
       it is a websocket. Streams that end by themselves before that lose nothing: they ask
       ``request.state.lifecycle.draining``, or iterate over ``….until_draining(source)``.
     * A call that comes when no work is taken any more is answered with a 503.
+    * A websocket that the app refuses with close code 1012 or 1013 is refused with a 503, where the
+      server can send one: its 403 would say that coming back is of no use.
 
     It is to be the outermost middleware. Inside another one it does nothing, so that a call counts
     once.
@@ -75,7 +54,7 @@ class InFlight:
         self._owner = system
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one call."""
+        """Handle a call."""
         owner = None
         if scope["type"] in ("http", "websocket") and _COUNTED not in scope:
             owner = self._owner or _owner_by(scope)
@@ -83,8 +62,7 @@ class InFlight:
             await self.app(scope, receive, send)
             return
         system = owner.system if isinstance(owner, Lifetime) else owner
-        state: dict[str, Any] = {STATE_KEY: system, **(scope.get("state") or {})}
-        scope = {**scope, "state": state, _COUNTED: True}
+        scope = {**with_system(scope, system), _COUNTED: True}
         kind = _WebSocket if scope["type"] == "websocket" else _Request
         call = kind(scope, receive, send, owner)
         try:
@@ -100,38 +78,9 @@ class InFlight:
             await call.end("the service is shutting down, and the time for this call is over")
 
 
-class NotReady:
-    """The answer to a call that needed a component which is not ready: 503, as an ASGI app.
-
-    It names the component, and says when to ask again; nothing else of the error gets out.
-    """
-
-    def __init__(
-        self, error: NotReadyError | ClosedError, *, retry_after: int = RETRY_AFTER
-    ) -> None:
-        """Answer for an error.
-
-        Args:
-            error: what the call ran into.
-            retry_after: after how many seconds the client is told to ask again.
-
-        """
-        self._body = {"error": type(error).__name__, "component": error.component}
-        self._retry_after = retry_after
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the call."""
-        del receive
-        if scope["type"] == "websocket":
-            await _refuse_websocket(scope, send, self._body, self._retry_after)
-        else:
-            await _unavailable(send, self._body, self._retry_after)
-
-
 def _owner_by(scope: Scope) -> System | Lifetime[Any] | None:
     """Find whose work a call is: of the component in whose context it runs, else the system's."""
-    state: dict[str, Any] = scope.get("state") or {}
-    system: System | None = state.get(STATE_KEY)
+    system = found(scope)
     try:
         lifetime: Lifetime[Any] | None = Lifetime.current()
     except LookupError:
@@ -208,13 +157,12 @@ class _Request(_Call):
         await self._send(message)
 
     def _closes_connection(self) -> bool:
-        """Whether the client is to come back on another connection; HTTP/2 has no such header."""
-        is_http1 = str(self.scope.get("http_version", "1.1")).startswith("1")
-        return is_http1 and _is_shutting_down(self._owner)
+        """Whether the client is to come back on another connection."""
+        return is_http1(self.scope) and self._owner.shutdown_reason is not None
 
     async def _end(self, reason: str) -> None:
         if not self._began:
-            await _unavailable(self._send, {"error": reason}, RETRY_AFTER, close=True)
+            await _goes_away(reason)(self.scope, self._receive, self._send)
         elif self._is_event_stream:
             # Its end is no loss: clients come back, and say which event was the last.
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -236,51 +184,25 @@ class _WebSocket(_Call):
             self._began = True
         elif message["type"] in ("websocket.close", "websocket.http.response.start"):
             self._is_over = True
+            if not self._began and can_deny(self.scope) and message.get("code") in _COME_BACK:
+                reason = message.get("reason") or "the service cannot serve this now"
+                goes_away = message["code"] == SERVICE_RESTART
+                refusal = Refusal({"error": reason}, reason, goes_away=goes_away)
+                await refusal(self.scope, self._receive, self._send)
+                return
         await self._send(message)
 
     async def _end(self, reason: str) -> None:
         if self._began:
-            close = {"type": "websocket.close", "code": _SERVICE_RESTART, "reason": reason}
+            close = {"type": "websocket.close", "code": SERVICE_RESTART, "reason": reason}
             await self._send(close)
         else:
-            await _refuse_websocket(self.scope, self._send, {"error": reason}, RETRY_AFTER)
-
-
-def _is_shutting_down(owner: System | Lifetime[Any]) -> bool:
-    """Whether a shutdown was asked for, which is before the drain begins."""
-    if isinstance(owner, Lifetime):
-        return owner.shutdown_reason is not None
-    return owner.draining or owner.status().reason is not None
+            await _goes_away(reason)(self.scope, self._receive, self._send)
 
 
 def _content_type(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     return next((value for name, value in headers if name.lower() == b"content-type"), b"")
 
 
-async def _unavailable(
-    send: Send,
-    content: object,
-    retry_after: int,
-    *,
-    close: bool = False,
-    prefix: str = "http",
-) -> None:
-    body = json.dumps(content).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"retry-after", str(retry_after).encode()),
-    ]
-    if close:
-        headers.append((b"connection", b"close"))
-    start = {"type": f"{prefix}.response.start", "status": 503, "headers": headers}
-    await send(start)
-    await send({"type": f"{prefix}.response.body", "body": body, "more_body": False})
-
-
-async def _refuse_websocket(scope: Scope, send: Send, content: object, retry_after: int) -> None:
-    """Refuse a handshake: by a 503 where the server can send one, else by its 403."""
-    if "websocket.http.response" in (scope.get("extensions") or {}):
-        await _unavailable(send, content, retry_after, prefix="websocket.http")
-    else:
-        await send({"type": "websocket.close", "code": _SERVICE_RESTART})
+def _goes_away(reason: str) -> Refusal:
+    return Refusal({"error": reason}, reason, goes_away=True)
