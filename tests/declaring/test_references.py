@@ -228,6 +228,28 @@ def test_an_added_object_may_say_what_it_requires() -> None:
     assert ["other", "database", "first"] == [plan.components[i].name for i in node.requires]
 
 
+@pytest.mark.rule("G1")
+def test_an_object_only_wants_what_is_optional() -> None:
+    """A route that is given something optional can do without; what is said by hand stays wrong."""
+    shop = Registry("shop")
+    cache = shop.component(optional=True, name="cache")(lambda: 1)
+    tags = cache.map(str, name="tags")
+    database = shop.value(2, name="database")
+    web = shop.add(Server(cache, database, tags), name="web")
+
+    plan = shop.plan()
+    node = plan.components[plan.index_of[web]]
+    assert ["database"] == [plan.components[i].name for i in node.requires]
+    assert [plan.index_of[cache], plan.index_of[tags]] == list(node.wants)
+    assert ["cache", "database", "tags", "web"] == [
+        node.name for node in shop.only(web).plan().components
+    ]
+
+    shop.add(Server(cache), name="wrong", requires=[cache])
+    with pytest.raises(InvalidComponentError, match="'wrong' requires 'cache', which is optional"):
+        shop.plan()
+
+
 def test_what_an_object_says_it_requires_must_be_there() -> None:
     """It is checked as everything else is, and an object that cannot say it is an error."""
     shop = Registry("shop")

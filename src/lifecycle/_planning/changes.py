@@ -108,7 +108,8 @@ class _LookUp:
         """Find what each requires, as far as it is here."""
         required: list[list[int]] = []
         for entry in self._entries:
-            refs = readings.of(entry.declaration).requires
+            reading = readings.of(entry.declaration)
+            refs = (*reading.requires, *reading.asked)
             places = (self.find(ref, entry.scope) for ref in refs)
             required.append([place for place in places if place is not None])
         return required

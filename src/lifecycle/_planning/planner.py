@@ -30,8 +30,21 @@ class _Draft(NamedTuple):
     reading: Reading
     hooks: Hooks
     requires: tuple[int, ...]
+    asked: tuple[int, ...]
     wants: tuple[int, ...]
     after: tuple[int, ...]
+
+    def settled(self, optional: Sequence[bool]) -> _Draft:
+        """Put what the object asked for among what it requires; what is optional it only wants."""
+        if not self.asked:
+            return self
+        required = [place for place in self.asked if not optional[place]]
+        wanted = [place for place in self.asked if optional[place]]
+        return self._replace(
+            requires=tuple(dict.fromkeys((*self.requires, *required))),
+            wants=tuple(dict.fromkeys((*self.wants, *wanted))),
+            asked=(),
+        )
 
 
 class _Frozen(NamedTuple):
@@ -67,6 +80,7 @@ def make_plan(contents: Contents, settings: Settings) -> Plan:
         for entry, given in zip(present.entries, hooks, strict=True)
     ]
     optional = _optional(drafts)
+    drafts = [draft.settled(optional) for draft in drafts]
     _check_optional(drafts, optional, problems)
     dependencies = [(*draft.requires, *draft.wants, *draft.after) for draft in drafts]
     ordered = order(dependencies)
@@ -101,6 +115,7 @@ def _draft(entry: Entry, reading: Reading, hooks: Hooks, present: Present) -> _D
         reading,
         hooks,
         places(reading.requires, "requires") if reading.requires else (),
+        places(reading.asked, "requires") if reading.asked else (),
         places(reading.wants, "wants") if reading.wants else (),
         places(reading.after, "after") if reading.after else (),
     )

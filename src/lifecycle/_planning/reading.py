@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 REQUIRES: Final = "__lifecycle_requires__"
 """The method by which the class of an added object says what the object requires: handles, or
-names. A web server requires what the routes of its app are provided with."""
+names. A web server requires what the routes of its app are provided with. What is optional among
+these is only wanted: a route can do without, and the object cannot know."""
 _CALLED: Final = (Kind.FUNCTION, Kind.BUILD, Kind.SERVICE, Kind.MAIN)
 """The kinds whose function has its parameters filled."""
 _POSITIONAL: Final = (
@@ -46,6 +47,8 @@ class Reading(NamedTuple):
     parameters: tuple[MarkedParameter, ...] = ()
     takes_lifetime: bool = False
     requires: tuple[Any, ...] = ()
+    asked: tuple[Any, ...] = ()
+    """What the object says by itself that it requires, or wants, where that is optional."""
     wants: tuple[Any, ...] = ()
     after: tuple[Any, ...] = ()
     reasons: tuple[str, ...] = ()
@@ -73,11 +76,15 @@ def _read(declaration: Declaration) -> Reading:
         takes_lifetime = _read_signature(declaration.function, marked, reasons)
     options = declaration.options
     source = () if declaration.source is None else (declaration.source,)
-    given = (*options.get("requires", ()), *_asked_by_object(declaration, reasons))
-    requires = (*source, *_refs(marked, wanted=False), *given)
-    wants = (*_refs(marked, wanted=True), *options.get("wants", ()))
+    asked = _asked_by_object(declaration, reasons)
     return Reading(
-        tuple(marked), takes_lifetime, requires, wants, options.get("after", ()), tuple(reasons)
+        parameters=tuple(marked),
+        takes_lifetime=takes_lifetime,
+        requires=(*source, *_refs(marked, wanted=False), *options.get("requires", ())),
+        asked=asked,
+        wants=(*_refs(marked, wanted=True), *options.get("wants", ())),
+        after=options.get("after", ()),
+        reasons=tuple(reasons),
     )
 
 
