@@ -241,7 +241,7 @@ def test_an_object_only_wants_what_is_optional() -> None:
     node = plan.components[plan.index_of[web]]
     assert ["database"] == [plan.components[i].name for i in node.requires]
     assert [plan.index_of[cache], plan.index_of[tags]] == list(node.wants)
-    assert ["cache", "database", "tags", "web"] == [
+    assert ["cache", "tags", "database", "web"] == [
         node.name for node in shop.only(web).plan().components
     ]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -13,6 +12,7 @@ from lifecycle import Lifetime, Outcome, Registry, Report, Settings, System
 from lifecycle.asgi import InFlight, NotReady, system_of
 from lifecycle.errors import ClosedError, CrashedError, DrainTimeoutError, NotReadyError, RunError
 from lifecycle.states import State
+from tests.edges.calls import WEBSOCKET, Call
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,7 +23,6 @@ pytestmark = pytest.mark.anyio
 
 AT_ONCE = Settings(drain_timeout=0)
 """What is in flight is cut off as soon as the drain begins."""
-WEBSOCKET = {"type": "websocket", "path": "/chat"}
 
 
 @pytest.fixture(
@@ -33,45 +32,6 @@ WEBSOCKET = {"type": "websocket", "path": "/chat"}
 def anyio_backend(request: pytest.FixtureRequest) -> Any:
     """Run each test on every event loop."""
     return request.param
-
-
-class Call:
-    """A call as a server makes it, and what the app has answered."""
-
-    def __init__(self, **scope: Any) -> None:
-        self.scope = {
-            "type": "http",
-            "http_version": "1.1",
-            "method": "GET",
-            "path": "/orders",
-            "query_string": b"",
-            "headers": [],
-            **scope,
-        }
-        self.sent: list[dict[str, Any]] = []
-        self.answering = anyio.Event()
-
-    async def __call__(self, app: ASGIApp) -> None:
-        await app(self.scope, self._receive, self._send)
-
-    async def _receive(self) -> Any:
-        return {"type": f"{self.scope['type']}.connect"}
-
-    async def _send(self, message: Any) -> None:
-        await anyio.lowlevel.checkpoint()  # a server may have to wait: nothing is said in vain
-        self.sent.append(message)
-        self.answering.set()
-
-    @property
-    def headers(self) -> dict[bytes, bytes]:
-        """The headers of the response."""
-        return dict(self.sent[0]["headers"])
-
-    @property
-    def answer(self) -> tuple[int, Any]:
-        """The status and the content, of a response that is complete."""
-        assert self.sent[-1].get("more_body", False) is False
-        return self.sent[0]["status"], json.loads(b"".join(m["body"] for m in self.sent[1:]))
 
 
 def start(content_type: bytes = b"text/plain", *headers: tuple[bytes, bytes]) -> dict[str, Any]:

@@ -44,7 +44,8 @@ def test_pyright_finds_all_mistakes(mistakes: Path, tmp_path: Path) -> None:
         "reportUnusedCoroutine": False,
     }
     (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings), encoding="utf-8")
-    said = output_of("pyright", "--outputjson", "--project", str(tmp_path))
+    where = ("--project", str(tmp_path), "--pythonpath", sys.executable)
+    said = output_of("pyright", "--outputjson", *where)
     report = json.loads(said)["generalDiagnostics"]
     errors = [each for each in report if each["severity"] == "error"]
     found = {each["range"]["start"]["line"] + 1 for each in errors}

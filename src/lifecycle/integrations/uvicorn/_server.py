@@ -14,6 +14,7 @@ from typing_extensions import Self
 from lifecycle import Lifetime
 from lifecycle.asgi import InFlight
 from lifecycle.integrations._lifespan import Lifespan
+from lifecycle.integrations._provided import provided, require_provided
 from lifecycle.integrations._sockets import bind, listen
 from lifecycle.integrations.uvicorn import _options
 from lifecycle.integrations.uvicorn._serving import Serving, giving_no_exit, outlasting
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     import uvicorn
 
+    from lifecycle import Component
     from lifecycle.asgi import ASGIApp
 
 _logger = logging.getLogger("lifecycle.integrations.uvicorn")
@@ -136,6 +138,10 @@ class Server(AbstractAsyncContextManager["Server"]):
         assert life is not None  # noqa: S101  it was entered
         return await life.__aexit__(kind, error, traceback)
 
+    def __lifecycle_requires__(self) -> tuple[Component[Any], ...]:
+        """What the routes of its app are provided with; asked by the plan of which it is a part."""
+        return provided(self._app)
+
     async def drain(self) -> None:
         """Take no new connections, and close the idle ones; what is in flight goes on."""
         if self._serving is not None:
@@ -145,6 +151,8 @@ class Server(AbstractAsyncContextManager["Server"]):
     async def _living(self) -> AsyncGenerator[None]:
         _require_asyncio()
         owner = _current()
+        if owner is not None:
+            require_provided(self._app, owner)
         failures: list[BaseException] = []
         running = anyio.CancelScope()
 
