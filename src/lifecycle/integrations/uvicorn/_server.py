@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from lifecycle.integrations._provided import provided, require_provided
 from lifecycle.integrations._sockets import bind, listen
 from lifecycle.integrations.uvicorn import _options
 from lifecycle.integrations.uvicorn._serving import Serving, giving_no_exit, outlasting
+from lifecycle.integrations.uvicorn._websockets import Websockets
 
 if TYPE_CHECKING:
     import socket
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 
     from lifecycle import Component
     from lifecycle.asgi import ASGIApp
+
+_LAST_WORD = 0.5
+"""How long websockets have to end by themselves, in seconds."""
 
 _logger = logging.getLogger("lifecycle.integrations.uvicorn")
 
@@ -83,6 +88,7 @@ class Server(AbstractAsyncContextManager["Server"]):
         self._scheme = "https" if self._config(app).is_ssl else "http"  # says which are unknown
         self._addresses = _addresses(self._given or ())
         self._sockets: list[socket.socket] = []
+        self._websockets = Websockets(app)
         self._serving: Serving | None = None
         self._life: AbstractAsyncContextManager[None] | None = None
 
@@ -143,9 +149,21 @@ class Server(AbstractAsyncContextManager["Server"]):
         return provided(self._app)
 
     async def drain(self) -> None:
-        """Take no new connections, and close the idle ones; what is in flight goes on."""
-        if self._serving is not None:
-            self._serving.refuse()
+        """Take no new connections, and close the idle ones; what is in flight goes on.
+
+        Websockets do not: uvicorn closes them, with code 1012. Those that end by themselves when
+        the drain begins have half a second for that.
+        """
+        serving, owner = self._serving, _current()
+        if serving is None:
+            return
+        serving.stop_listening()
+        time_left = math.inf if owner is None else owner.time_left
+        try:
+            with anyio.move_on_after(min(_LAST_WORD, time_left / 2)):
+                await self._websockets.ended()
+        finally:
+            serving.refuse()
 
     @contextlib.asynccontextmanager
     async def _living(self) -> AsyncGenerator[None]:
@@ -161,7 +179,8 @@ class Server(AbstractAsyncContextManager["Server"]):
             running.cancel()
 
         lifespan = Lifespan(self._app, self._lifespan, crashed)
-        config = self._config(InFlight(self._app, owner))
+        self._websockets = Websockets(InFlight(self._app, owner))
+        config = self._config(self._websockets)
         with giving_no_exit():
             config.load()
         left: set[asyncio.Task[None]] = set()

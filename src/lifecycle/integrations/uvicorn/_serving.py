@@ -79,15 +79,21 @@ class Serving:
                     if not self._over.is_set():
                         left.update(await self._cut_off())
 
-    def refuse(self) -> None:
-        """Take no new connections; uvicorn sees to those that there are."""
-        self._is_asked = True
-        self._server.should_exit = True
-        # uvicorn does this, too, but only when it next looks.
+    def stop_listening(self) -> None:
+        """Take no new connections."""
         for listener in getattr(self._server, "servers", ()):
             listener.close()
         for one in self._sockets:
             one.close()
+
+    def refuse(self) -> None:
+        """Let uvicorn end the connections that there are: those in use when they are not any more.
+
+        It does so when it next looks, and no longer listens from now on.
+        """
+        self._is_asked = True
+        self._server.should_exit = True
+        self.stop_listening()
 
     async def _run(self) -> None:
         try:
