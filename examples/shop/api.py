@@ -1,72 +1,59 @@
 """The routes of the shop."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import AsyncIterator
 
 import anyio
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import FastAPI, Response
 from fastapi.responses import StreamingResponse
+from jobs import Jobs
+from orders import Orders
+from parts import database, jobs
 
-from lifecycle import System
+from lifecycle.integrations.fastapi import CurrentSystem, provide
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from jobs import Jobs
-    from orders import Orders
-
-
-def system_of(request: Request) -> System:
-    """The system that answers a request: the server puts it there."""
-    system: System = request.state.lifecycle
-    return system
+api = FastAPI(title="The shop")
 
 
-CurrentSystem = Annotated[System, Depends(system_of)]
+@api.get("/")
+async def home(orders: Orders = provide(database)) -> dict[str, int]:
+    """How many orders there are."""
+    total, packed = await orders.count()
+    return {"orders": total, "packed": packed}
 
 
-def create_api(orders: Orders, jobs: Jobs) -> FastAPI:
-    """Make the app, with what its routes need."""
-    api = FastAPI(title="The shop")
-
-    @api.get("/")
-    async def home() -> dict[str, int]:
-        """How many orders there are."""
-        total, packed = await orders.count()
-        return {"orders": total, "packed": packed}
-
-    @api.post("/orders", status_code=202)
-    async def order(item: str = "a book") -> dict[str, int]:
-        """Take an order; it is packed later."""
-        number = await orders.add(item)
-        jobs.put(number)
-        return {"order": number}
-
-    @api.get("/slow")
-    async def slow(seconds: float = 3) -> dict[str, float]:
-        """Take some time. A shutdown waits for it."""
-        await anyio.sleep(seconds)
-        return {"slept": seconds}
-
-    @api.get("/stream")
-    async def stream(system: CurrentSystem) -> StreamingResponse:
-        """Send an event every second, until the shop closes: a stream ends itself."""
-        return StreamingResponse(events(system), media_type="text/event-stream")
-
-    @api.get("/status")
-    async def status(system: CurrentSystem) -> Response:
-        """How every part stands, and what is in flight."""
-        return Response(system.status().to_json(), media_type="application/json")
-
-    return api
+@api.post("/orders", status_code=202)
+async def order(
+    item: str = "a book", orders: Orders = provide(database), jobs: Jobs = provide(jobs)
+) -> dict[str, int]:
+    """Take an order; it is packed later."""
+    number = await orders.add(item)
+    jobs.put(number)
+    return {"order": number}
 
 
-async def events(system: System) -> AsyncIterator[str]:
-    """Tick while no shutdown drains the shop, and say goodbye."""
-    async for number in system.until_draining(ticks()):
-        yield f"data: {number}\n\n"
-    yield "event: goodbye\ndata: the shop closes\n\n"
+@api.get("/slow")
+async def slow(seconds: float = 3) -> dict[str, float]:
+    """Take some time. A shutdown waits for it."""
+    await anyio.sleep(seconds)
+    return {"slept": seconds}
+
+
+@api.get("/stream")
+async def stream(system: CurrentSystem) -> StreamingResponse:
+    """Send an event every second, until the shop closes: a stream ends itself."""
+
+    async def events() -> AsyncIterator[str]:
+        async for number in system.until_draining(ticks()):
+            yield f"data: {number}\n\n"
+        yield "event: goodbye\ndata: the shop closes\n\n"
+
+    return StreamingResponse(events(), media_type="text/event-stream")
+
+
+@api.get("/status")
+async def status(system: CurrentSystem) -> Response:
+    """How every part stands, and what is in flight."""
+    return Response(system.status().to_json(), media_type="application/json")
 
 
 async def ticks() -> AsyncIterator[int]:

@@ -6,7 +6,7 @@ do the settings of `lifecycle` itself, such as LIFECYCLE_GRACE_PERIOD and LIFECY
 
 from __future__ import annotations
 
-from parts import shop
+from web import shop
 
 import lifecycle
 

@@ -1,13 +1,12 @@
 """The parts of the shop, and what each of them needs.
 
     config ── database ──┐
-                         ├── packing ──┐
-    jobs ────────────────┤             ├── web
-                         └── api ──────┘
+                         ├── packing ── web
+    jobs ────────────────┘
 
-They start from left to right and end from right to left: first the web server takes no more
-requests and finishes those that it has, then the packing of what was ordered is finished, and only
-then are the queue and the database closed.
+They start from left to right and end from right to left: first the web server (web.py, with the
+routes in api.py) takes no more requests and finishes those that it has, then the packing of what
+was ordered is finished, and only then are the queue and the database closed.
 """
 
 from __future__ import annotations
@@ -16,18 +15,14 @@ import contextlib
 import sqlite3
 from typing import TYPE_CHECKING
 
-from api import create_api
 from config import Config
 from jobs import Jobs
 from orders import Orders
 
 from lifecycle import Lifetime, Registry, preflight, requires
-from lifecycle.integrations import uvicorn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-
-    from fastapi import FastAPI
 
 shop = Registry("shop")
 
@@ -70,15 +65,3 @@ async def packing(
         await pack(order)
     for order in jobs.left():
         await pack(order)
-
-
-@shop.component
-def api(orders: Orders = requires(database), jobs: Jobs = requires(jobs)) -> FastAPI:
-    """The routes."""
-    return create_api(orders, jobs)
-
-
-@shop.build(after=[packing], drain_timeout=15)
-def web(api: FastAPI = requires(api), config: Config = requires(config)) -> uvicorn.Server:
-    """The server. It comes `after` the packing, so that no order arrives behind its back."""
-    return uvicorn.server(api, host=config.host, port=config.port)

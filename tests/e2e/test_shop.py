@@ -28,8 +28,7 @@ NEEDS = {
     "jobs": (),
     "database": ("config",),
     "packing": ("jobs", "database"),
-    "api": ("jobs", "database"),
-    "web": ("api", "config", "packing"),
+    "web": ("jobs", "database", "config", "packing"),
 }
 
 

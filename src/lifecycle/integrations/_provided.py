@@ -52,8 +52,9 @@ def require_provided(app: ASGIApp, server: Lifetime[Any]) -> None:
         raise InvalidComponentError(
             server.name,
             f"does not depend on {_list(missing)}, with which the routes of its app are provided: "
-            "they could be called before that is ready, or after it has been closed. Write "
-            "`@registry.build(requires=provided_by(app))`",
+            "they could be called before that is ready, or after it has been closed. Declare it "
+            "with `requires=provided_by(app)`; or give the function that makes it a parameter with "
+            "the default `requires_all(provided_by(app))`",
         )
 
 

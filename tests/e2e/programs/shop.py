@@ -11,4 +11,4 @@ import lifecycle
 
 BACKEND: Any = sys.argv[1]
 sys.path.insert(0, str(Path(__file__).parents[3] / "examples" / "shop"))
-lifecycle.run(importlib.import_module("parts").shop, backend=BACKEND)
+lifecycle.run(importlib.import_module("web").shop, backend=BACKEND)

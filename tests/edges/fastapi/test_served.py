@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 import lifecycle
-from lifecycle import Outcome, Registry, requires
+from lifecycle import Outcome, Registry, requires, requires_all
 from lifecycle.errors import InvalidComponentError, StartError
 from lifecycle.integrations import uvicorn
 from lifecycle.integrations.fastapi import provide, provided_by
@@ -97,6 +97,19 @@ async def test_one_that_is_made_by_a_function_has_to_be_told() -> None:
         assert (await ask(system[web].url)).json() == "the database"
 
 
+async def test_so_has_one_that_stands_in_for_another() -> None:
+    """What is overridden has lost its dependencies, and has those that the new function says."""
+    shop = Shop()
+    web = shop.registry.add(shop.server(), name="web")
+
+    def at_a_free_port(_: Any = requires_all(provided_by(shop.api))) -> uvicorn.Server:
+        return shop.server()
+
+    async with lifecycle.running(shop.registry.override(web.made_by(at_a_free_port))) as system:
+        assert (await ask(system[web].url)).json() == "the database"
+    await start_error(shop.registry.override(web.made_by(shop.server)))
+
+
 async def test_it_may_depend_on_it_through_others() -> None:
     """An app that is a component may require what its routes need."""
     shop = Shop()
@@ -132,7 +145,8 @@ async def test_one_that_was_not_told_does_not_start() -> None:
     assert str(error) == (
         "'web' did not start: InvalidComponentError: 'web' does not depend on 'database', with "
         "which the routes of its app are provided: they could be called before that is ready, or "
-        "after it has been closed. Write `@registry.build(requires=provided_by(app))`"
+        "after it has been closed. Declare it with `requires=provided_by(app)`; or give the "
+        "function that makes it a parameter with the default `requires_all(provided_by(app))`"
     )
 
 
