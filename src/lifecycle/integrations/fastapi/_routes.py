@@ -57,7 +57,7 @@ def _routes(app: Any, seen: dict[int, Any]) -> Iterator[Any]:
 
 def _with_included(routes: Sequence[Any]) -> Iterable[Any]:
     """Give routes, and in place of included routers theirs, with the dependencies of both."""
-    # Before 0.137 an app copied the routes of the routers that it included.
+    # Before 0.137 an app copies the routes of the routers that it includes.
     if hasattr(routing, "iter_route_contexts"):
         return routing.iter_route_contexts(routes)
     return routes
