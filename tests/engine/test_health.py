@@ -164,6 +164,22 @@ def test_a_check_that_runs_at_the_shutdown_is_cancelled(life: Life) -> None:
     assert ["0.5 the check was cancelled"] == life.log
 
 
+@pytest.mark.rule("P4")
+def test_who_asks_first_during_the_shutdown_does_not_hold_it_up(life: Life) -> None:
+    """No check is run for him, and so there is none to wait for."""
+    shop = Registry("shop")
+    database = part(shop, "database")
+    database.check(lambda _: None)
+
+    async def body(system: System) -> Any:
+        system.shut_down()
+        return await system.check()
+
+    lived = life.live(shop, body, Settings(drain_delay=1))
+    assert {"database": ()} == lived.result
+    assert lived.report is not None
+
+
 @pytest.mark.rule("D8")
 def test_a_check_that_ignores_its_end_is_abandoned_and_named(life: Life) -> None:
     """It holds nobody up: the report is complete without it, and says where it was."""

@@ -46,6 +46,7 @@ class Health:
         self._inquiries: dict[int, list[Inquiry]] = {}
         """Those of each component; made when it is first asked, and only for those that have
         any."""
+        self._has_ended = False
 
     async def ask(
         self, components: Iterable[int], *, liveness: bool | None
@@ -81,6 +82,7 @@ class Health:
 
     def end(self) -> None:
         """The system shuts down: no check goes on."""
+        self._has_ended = True
         for inquiries in self._inquiries.values():
             for inquiry in inquiries:
                 inquiry.end()
@@ -105,6 +107,9 @@ class Health:
             return []
         made = [Inquiry(self._engine, node, check, _name(check)) for check in checks]
         self._inquiries[component] = made
+        if self._has_ended:
+            for inquiry in made:
+                inquiry.end()  # who asks for the first time now keeps the end from nobody
         return made
 
 
