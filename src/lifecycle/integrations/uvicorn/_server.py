@@ -16,10 +16,10 @@ from lifecycle import Lifetime
 from lifecycle.asgi import InFlight
 from lifecycle.integrations._lifespan import Lifespan
 from lifecycle.integrations._provided import provided, require_provided
-from lifecycle.integrations._sockets import bind, listen
 from lifecycle.integrations.uvicorn import _options
 from lifecycle.integrations.uvicorn._serving import Serving, giving_no_exit, outlasting
 from lifecycle.integrations.uvicorn._websockets import Websockets
+from lifecycle.sockets import bind, listen
 
 if TYPE_CHECKING:
     import socket
