@@ -63,12 +63,11 @@ async def ask(system: System, probe: Probe, components: Sequence[str] = ()) -> A
     except KeyError:
         message = f"probe is {probe!r}, but must be 'health', 'ready' or 'startup'"
         raise ValueError(message) from None
-    status = system.status()
-    unknown = tuple(dict.fromkeys(name for name in components if name not in status.components))
-    if not unknown and probe in _LIVENESS and status.phase is Phase.RUNNING:
+    unknown = unknown_of(system, components)
+    if not unknown and probe in _LIVENESS:
         await system.check(*components, liveness=_LIVENESS[probe])
-        # Only what is the case after the checks may be said: a shutdown may have been asked for.
-        status = system.status()
+    # Only what is the case after the checks may be said: a shutdown may have been asked for.
+    status = system.status()
     named = {name: status.components[name] for name in components if name not in unknown}
     told = shown(system, status)
     return Answer(
@@ -78,6 +77,14 @@ async def ask(system: System, probe: Probe, components: Sequence[str] = ()) -> A
         components={n: told.components[n] for n in named} if components else told.components,
         unknown=unknown,
     )
+
+
+def unknown_of(system: System, names: Sequence[str]) -> tuple[str, ...]:
+    """Which of these names no component of a system has."""
+    if not names:
+        return ()
+    known = {node.name for node in system.plan.components}
+    return tuple(dict.fromkeys(name for name in names if name not in known))
 
 
 def shown(system: System, status: Status | None = None) -> Status:
