@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from lifecycle import ExitCode
-from lifecycle.cli import check, run, target
+from lifecycle.cli import check, probe, run, target
 from lifecycle.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -61,16 +61,17 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (run, check):
+    for module in (run, check, probe):
         name = module.__name__.rpartition(".")[2]
         command = commands.add_parser(
             name,
             help=module.HELP,
             description=module.DESCRIPTION,
-            epilog=_TARGET,
+            epilog=_TARGET if module.TARGET else None,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        command.add_argument("target", metavar="MODULE[:REGISTRY]", help="what to " + name)
+        if module.TARGET:
+            command.add_argument("target", metavar="MODULE[:REGISTRY]", help=module.TARGET)
         module.add_arguments(command)
         command.set_defaults(command=module.command)
     return parser

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from lifecycle import Plan, Registry
 
+TARGET = "what to check"
 HELP = "check a registry without starting anything, and show its plan"
 DESCRIPTION = """\
 Check a registry without starting anything: show the order, what needs what, the critical path, and

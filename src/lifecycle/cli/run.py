@@ -13,6 +13,7 @@ from lifecycle.errors import DefinitionError
 if TYPE_CHECKING:
     import argparse
 
+TARGET = "what to run"
 HELP = "run a registry as the whole program, until a signal or its own end"
 DESCRIPTION = """\
 Run a registry as the whole program. Signal handlers are in place before the module is imported:
