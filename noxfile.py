@@ -33,7 +33,7 @@ INNER_RINGS = "*/lifecycle/_core/*,*/lifecycle/_engine/*"
 def ci(session: nox.Session) -> None:
     """Run all that must hold before a change lands, on the interpreter that runs nox."""
     shutil.rmtree(COVERAGE, ignore_errors=True)  # what was measured earlier proves nothing now
-    for name in ("lint", "typing", "docs", f"tests-{at_hand()}", "coverage"):
+    for name in ("lint", "typing", "docs", f"tests-{at_hand()}", "coverage", "fuzz"):
         session.notify(name)
 
 
@@ -88,6 +88,15 @@ def coverage(session: nox.Session) -> None:
     # race or a fault of our own takes.
     gate = ("--include", INNER_RINGS, "--fail-under", "97")
     session.run("coverage", "report", *gate, env=env)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Send anything at all to the probe server: `nox -s fuzz -- 100000` for so many examples."""
+    session.install(WITH_EXTRAS, *group("tests"), *group("fuzz"))
+    examples = session.posargs[0] if session.posargs else "500"
+    fuzzers = ("tests/edges/probes/test_fuzz.py", "tests/edges/probes/test_openapi.py")
+    session.run("pytest", "--quiet", *fuzzers, env={"LIFECYCLE_FUZZ": examples})
 
 
 @nox.session
