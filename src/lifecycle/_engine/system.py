@@ -257,7 +257,7 @@ class System:
     def instrument(self, instrument: Instrument) -> None:
         """Put an instrument around the hooks that are called from here on, nearest to them.
 
-        For companions, likewise; :func:`lifecycle.instruments.instrumented` does it from outside.
+        For companions, likewise; ``lifecycle.instruments.instrumented`` does it from outside.
 
         Args:
             instrument: what is put around them.
