@@ -275,3 +275,24 @@ def test_one_that_does_not_end_after_its_crash(life: Life) -> None:
 
     assert "3 closed: crashed, 70" == end(life)[-1]
     assert "CrashedError" == summary(lived)[2][0]
+
+
+@pytest.mark.rule("P5")
+def test_the_status_names_the_error_and_not_the_group(life: Life) -> None:
+    """What a task group raised is told by the type of what failed in it, alone: that says more."""
+    shop = Registry("shop")
+
+    @shop.service
+    async def jobs(own: Lifetime) -> None:
+        async def broken() -> None:
+            fail()
+
+        own.started()
+        async with anyio.create_task_group() as group:
+            group.start_soon(broken)
+
+    lived = life.live(shop, System.closed)
+
+    assert lived.system is not None
+    status = lived.system.status()
+    assert ("ValueError", "ValueError") == (status.error, status.components["jobs"].error)

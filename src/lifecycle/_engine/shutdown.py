@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lifecycle import events
 from lifecycle._core.budget import FORCED_STOP, LAST_SECOND, LEAST, Budget
+from lifecycle.errors import leaf
 from lifecycle.states import Trigger
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ class Shutdown:
     def note_failure(self, reason: str, error: BaseException) -> None:
         """Shut down because of an error, whose message the reason may have."""
         if self.reason is None:
-            self.error = type(error).__name__  # first: nobody may see the one without the other
+            # First, since nobody may see the one without the other.
+            self.error = type(leaf(error)).__name__
         self.note_request(reason, Trigger.FAILURE)
 
     def force(self, signal_number: int) -> None:

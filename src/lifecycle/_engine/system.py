@@ -11,7 +11,7 @@ from lifecycle._engine.gate import Gate
 from lifecycle._engine.in_flight import holding
 from lifecycle._engine.lifetime import current
 from lifecycle._engine.pulse import Changes
-from lifecycle.errors import DeadlockError, RunError, UnknownComponentError
+from lifecycle.errors import DeadlockError, RunError, UnknownComponentError, leaf
 from lifecycle.report import ComponentStatus, Report, Status
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class System:
             state=engine.machine.states[node.index],
             since=engine.since(node.index),
             optional=node.optional,
-            error=None if error is None else type(error.__cause__ or error).__name__,
+            error=None if error is None else type(leaf(error.__cause__ or error)).__name__,
             unavailable=engine.unavailable.get(node.index),
             start_time=engine.account.times["start"].get(node.index),
             waits_for=engine.gates.waits_for(node.index),
