@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 
 import attrs
 
+from lifecycle.probes import page
 from lifecycle.probes.answers import Probe, ask, shown, unknown_of
 from lifecycle.probes.responses import (
     METHOD_NOT_ALLOWED,
@@ -36,6 +37,9 @@ PROBES: Final[Mapping[str, Probe]] = {
     "/startupz": "startup",
 }
 STATUS: Final = "/status"
+PAGE: Final = "/"
+EVENTS: Final = "/events"
+"""What the page follows, while it is open."""
 COMPONENT: Final = "component"
 """The parameter that names a component; there may be several."""
 METHODS: Final = ("GET", "HEAD")
@@ -63,6 +67,10 @@ async def respond(
     names = parse_qs(query, keep_blank_values=True, errors="replace").get(COMPONENT, [])
     if route in PROBES:
         response = await _probe(system, PROBES[route], names, codes)
+    elif route == PAGE:
+        response = await page.page(system)
+    elif route == EVENTS:
+        response = page.events(system)
     else:
         response = _status(system, names)
     return response.for_head() if method == "HEAD" else response
@@ -81,7 +89,7 @@ def refuse(system: System, code: int, why: str) -> Response:
     return json_response(code, phase, {"error": why, "phase": phase})
 
 
-PATHS: Final = (*PROBES, STATUS)
+PATHS: Final = (*PROBES, STATUS, PAGE, EVENTS)
 
 
 async def _probe(system: System, probe: Probe, names: list[str], codes: Codes) -> Response:

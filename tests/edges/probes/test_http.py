@@ -270,7 +270,7 @@ async def test_a_proxy_may_name_the_origin() -> None:
     async with serving() as (_, server):
         assert 404 == (await get(server, "http://shop:8081/ready?component=x")).code
         assert 200 == (await get(server, "HTTP://shop/ready")).code
-        assert 404 == (await get(server, "http://shop")).code
+        assert 200 == (await get(server, "http://shop")).code
 
 
 async def test_another_protocol_is_not_taken() -> None:
@@ -281,7 +281,7 @@ async def test_another_protocol_is_not_taken() -> None:
         assert 200 == (await client.get("/ready")).code
 
 
-@pytest.mark.parametrize("target", ["*", "shop:8081", "//", "/%", "/%00", "/\u007f", "/..//ready"])
+@pytest.mark.parametrize("target", ["*", "shop:8081", "/%", "/%00", "/\u007f", "/..//ready"])
 async def test_odd_targets_are_found_nowhere(target: str) -> None:
     """None of them breaks anything."""
     async with serving() as (_, server), connected(server) as client:
