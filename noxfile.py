@@ -120,6 +120,13 @@ def example(session: nox.Session) -> None:
 
 
 @nox.session
+def screenshots(session: nox.Session) -> None:
+    """Take the pictures of the probes' page that the documentation shows, in a real browser."""
+    session.install("--editable", WITH_EXTRAS, *group("tests"))
+    session.run("python", "-m", "tests.browser.screenshots", "docs/images")
+
+
+@nox.session
 def changelog(session: nox.Session) -> None:
     """Turn the fragments in changes/ into a section of CHANGELOG.md."""
     session.install(*group("lint"))
