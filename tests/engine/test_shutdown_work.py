@@ -23,6 +23,7 @@ from tests.engine.parts import asked, end, forever, ignoring, part, summary, unw
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from contextlib import AbstractContextManager
 
     from tests.engine.kit import Life
 
@@ -379,6 +380,94 @@ def test_work_of_threads_that_ends_in_time(life: Life) -> None:
         await life.in_thread(late)
 
     assert life.live(shop, body).error is None
+
+
+@pytest.mark.rule("D4")
+def test_work_that_ends_elsewhere_than_it_began(life: Life) -> None:
+    """It belongs to no task: it is told instead of being cancelled, and its end raises."""
+    shop = Registry("shop")
+
+    async def begin(hold: AbstractContextManager[None], cut: anyio.Event) -> None:
+        hold.__enter__()
+        await cut.wait()
+        life.note("told")
+        await anyio.sleep(0.2)
+
+    async def body(system: System) -> None:
+        cut = anyio.Event()
+        hold = system.hold("call", on_cut=cut.set)
+        async with anyio.create_task_group() as group:
+            group.start_soon(begin, hold, cut)
+            await anyio.wait_all_tasks_blocked()
+            assert ["call"] == [work.what for work in system.status().in_flight]
+            with anyio.CancelScope(shield=True):
+                await asked(system)
+        with pytest.raises(WorkCancelledError, match="'call' was cut off"):
+            hold.__exit__(None, None, None)
+        life.note("ended")
+
+    async def asked(system: System) -> None:
+        system.shut_down("asked")
+        await system.wait_draining()
+
+    lived = life.live(shop, body, GRACE, observers=[life.observe])
+
+    assert ["7.5 None lost ('call',)", "7.5 told", "7.7 ended"] == [
+        line for line in life.log if "lost ('call" in line or "told" in line or "ended" in line
+    ]
+    assert ("incomplete", 75, "DrainTimeoutError") == (*summary(lived)[:2], summary(lived)[2][0])
+
+
+@pytest.mark.rule("D4")
+def test_work_in_threads_can_be_told_that_its_time_is_over(life: Life) -> None:
+    """Nothing can interrupt a thread, but it can be asked to end."""
+    shop = Registry("shop")
+    seen: list[object] = []
+
+    stuck = life.stuck()
+
+    class Worker:
+        def start(self) -> None:
+            """Start."""
+
+        def drain(self) -> None:
+            try:
+                with Lifetime.current().hold("report", on_cut=stuck.release):
+                    stuck.block()
+            except WorkCancelledError as error:
+                seen.append(error)
+
+    shop.add(Worker(), name="worker")
+
+    lived = life.live(shop, asked, GRACE, observers=[life.observe])
+
+    assert ["'report' of 'worker' was cut off" in str(error) for error in seen] == [True]
+    assert "7.5 worker lost ('report',)" in life.log
+    assert ("incomplete", 75, ["DrainTimeoutError"]) == summary(lived)
+
+
+@pytest.mark.rule("D4")
+def test_being_told_of_the_cut_may_fail(life: Life, caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged, the others are told all the same, and the shutdown goes on."""
+    shop = Registry("shop")
+    told: list[str] = []
+
+    def fail() -> None:
+        raise KeyError
+
+    async def body(system: System) -> None:
+        system.shut_down("asked")
+        system.hold("one", on_cut=fail).__enter__()
+        system.hold("two", on_cut=lambda: told.append("two")).__enter__()
+        await system.closed()
+
+    lived = life.live(shop, body, GRACE)
+
+    assert ["two"] == told
+    assert "what was to be told that 'one' is cut off failed" in caplog.text
+    assert ("incomplete", 75, ["DrainTimeoutError"]) == summary(lived)
+    assert lived.report is not None
+    assert ["one", "two"] == [work.what for work in lived.report.in_flight]
 
 
 @pytest.mark.rule("D4")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 from contextvars import ContextVar, Token
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from lifecycle._engine.cancellation import is_cancellation
+from lifecycle._engine.observers import logger
 from lifecycle.errors import ClosedError, WorkCancelledError
 from lifecycle.report import Work
 
@@ -26,11 +28,18 @@ holding: ContextVar[Hold | None] = ContextVar("lifecycle_hold", default=None)
 class Hold:
     """One piece of work in flight."""
 
-    __slots__ = ("_in_flight", "_scope", "_token", "began", "component", "cut", "what")
+    __slots__ = ("_in_flight", "_on_cut", "_scope", "_token", "began", "component", "cut", "what")
 
-    def __init__(self, in_flight: InFlight, what: str, component: int | None) -> None:
+    def __init__(
+        self,
+        in_flight: InFlight,
+        what: str,
+        component: int | None,
+        on_cut: Callable[[], object] | None,
+    ) -> None:
         """Note whose work it is; it is in flight from `__enter__` to `__exit__`."""
         self._in_flight = in_flight
+        self._on_cut = on_cut
         self._scope: anyio.CancelScope | None = None
         self._token: Token[Hold | None] | None = None
         self.what = what
@@ -51,7 +60,7 @@ class Hold:
             self._in_flight.take_in_from_thread(self)
             return
         self._in_flight.take_in(self)
-        if _in_task():
+        if self._on_cut is None and _in_task():
             self._scope = anyio.CancelScope()
             self._scope.__enter__()
             self._token = holding.set(self)
@@ -80,6 +89,12 @@ class Hold:
         self.cut = True
         if self._scope is not None:
             self._scope.cancel()
+        if self._on_cut is not None:
+            try:
+                self._on_cut()
+            except BaseException:  # noqa: BLE001  whatever it raises, the shutdown goes on
+                with contextlib.suppress(BaseException):
+                    logger.exception("what was to be told that %r is cut off failed", self.what)
 
     def as_work(self, now: float) -> Work:
         """What it is, for people."""
@@ -97,9 +112,11 @@ class InFlight:
         self.engine = engine
         self._holds: dict[Hold, bool] = {}
 
-    def hold(self, what: str, component: int | None) -> AbstractContextManager[None, None]:
+    def hold(
+        self, what: str, component: int | None, on_cut: Callable[[], object] | None
+    ) -> AbstractContextManager[None, None]:
         """Make a piece of work; it is in flight while it is entered."""
-        return Hold(self, what, component)  # type: ignore[return-value] # pyright: ignore[reportReturnType] # it swallows only to raise
+        return Hold(self, what, component, on_cut)  # type: ignore[return-value] # pyright: ignore[reportReturnType] # it swallows only to raise
 
     def name_of(self, component: int | None) -> str | None:
         """The name of a component; None for the system."""

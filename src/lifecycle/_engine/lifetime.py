@@ -10,7 +10,7 @@ from typing_extensions import TypeVar as DefaultTypeVar
 from lifecycle._engine import streams
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator
+    from collections.abc import AsyncIterable, AsyncIterator, Callable
     from contextlib import AbstractContextManager
 
     from lifecycle._engine.host import Host
@@ -107,18 +107,23 @@ class Lifetime(Generic[V_contra]):
 
     # --- work and time -------------------------------------------------------------------------
 
-    def hold(self, what: str, /) -> AbstractContextManager[None, None]:
+    def hold(
+        self, what: str, /, *, on_cut: Callable[[], object] | None = None
+    ) -> AbstractContextManager[None, None]:
         """Mark a piece of work of this component as in flight: its drain waits for it.
 
         Args:
             what: what it is, for reports.
+            on_cut: called, on the loop, when the time to drain is over, in place of a cancellation:
+                for work that ends elsewhere than it began, in a callback, say, or that runs in a
+                thread. Such a hold may be left in another task or thread than it was entered in.
 
         Raises:
             ClosedError: the drain is over, no work is taken any more.
             WorkCancelledError: at the end of the ``with``, where the time to drain ran out first.
 
         """
-        return self._host.engine.in_flight.hold(what, self._host.node.index)
+        return self._host.engine.in_flight.hold(what, self._host.node.index, on_cut)
 
     @property
     def time_left(self) -> float:

@@ -217,7 +217,12 @@ class System:
     # --- work ----------------------------------------------------------------------------------
 
     def hold(
-        self, what: str, /, *, component: Component[Any] | None = None
+        self,
+        what: str,
+        /,
+        *,
+        component: Component[Any] | None = None,
+        on_cut: Callable[[], object] | None = None,
     ) -> AbstractContextManager[None, None]:
         """Mark a piece of work as in flight: the shutdown waits for it.
 
@@ -225,6 +230,9 @@ class System:
             what: what it is, for reports.
             component: whose it is; by default the component in whose hook or task the caller runs,
                 else the system's.
+            on_cut: called, on the loop, when the time to drain is over, in place of a cancellation:
+                for work that ends elsewhere than it began, in a callback, say, or that runs in a
+                thread. Such a hold may be left in another task or thread than it was entered in.
 
         Raises:
             ClosedError: the drain is over, no work is taken any more.
@@ -238,7 +246,7 @@ class System:
             lifetime = current.get()
             if lifetime is not None and lifetime.system is self:
                 index = self._engine.index_of_name(lifetime.name)
-        return self._engine.in_flight.hold(what, index)
+        return self._engine.in_flight.hold(what, index, on_cut)
 
     # --- from beside it ------------------------------------------------------------------------
 
