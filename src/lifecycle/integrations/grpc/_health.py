@@ -1,0 +1,108 @@
+"""What ``grpc.health.v1`` says of a system, whoever carries it.
+
+Its services are: ``""`` and ``readiness``, which answer as ``/ready`` does; ``liveness``, as
+``/health``; ``startup``, as ``/startup``; each component by its name: whether it is ready; and the
+services of the server that carries it, by their full names, as ``readiness``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Final
+
+import anyio
+from grpc_health.v1 import health_pb2
+
+from lifecycle.integrations._beside import beside
+from lifecycle.probes import ask
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterable
+
+    from lifecycle import System
+    from lifecycle.probes import Probe
+
+_PROBES: Final[dict[str, Probe]] = {
+    "": "ready",
+    "readiness": "ready",
+    "liveness": "health",
+    "startup": "startup",
+}
+_ASK_AGAIN: Final = 5.0
+"""After how many seconds those who watch have the checks asked again: by itself no check speaks."""
+
+
+class Health:
+    """Answers for one system, on its loop."""
+
+    def __init__(self, system: System, services: Iterable[str] = ()) -> None:
+        """Answer for a system.
+
+        Args:
+            system: the system.
+            services: the full names of services that are served with it.
+
+        """
+        self._system = system
+        self.services = set(services)
+        self._changed = anyio.Event()
+        self._is_over = False
+
+    async def check(self, service: str) -> bool | None:
+        """Say whether a service serves; None: there is no such service."""
+        probe = _PROBES.get(service)
+        if probe is not None:
+            return (await ask(self._system, probe)).ok
+        answer = await ask(self._system, "ready", (service,))
+        if not answer.unknown:
+            return answer.ok
+        return (await ask(self._system, "ready")).ok if service in self.services else None
+
+    async def watch(self, service: str) -> AsyncGenerator[bool | None]:
+        """Say the same now, and whenever it has changed, until the end."""
+        told: object = self
+        while not self._is_over:
+            changed = self._changed
+            serves = await self.check(service)
+            if serves is not told:
+                told = serves
+                yield serves
+            with anyio.move_on_after(_ASK_AGAIN):
+                await changed.wait()
+
+    @contextlib.asynccontextmanager
+    async def following(self) -> AsyncGenerator[None]:
+        """Follow what becomes of the system, so that those who watch are told."""
+        scope = anyio.CancelScope()
+
+        async def follow() -> None:
+            with scope:
+                async for _ in self._system.changes():
+                    self._tell()
+
+        async with beside(follow, "lifecycle: grpc health"):
+            try:
+                yield
+            finally:
+                scope.cancel()
+
+    def end(self) -> None:
+        """Let those who watch go."""
+        self._is_over = True
+        self._tell()
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
+
+
+def response(serves: bool | None) -> health_pb2.HealthCheckResponse:  # noqa: FBT001  it is what is said
+    """Put it into the words of the protocol."""
+    if serves is None:
+        return health_pb2.HealthCheckResponse(status="SERVICE_UNKNOWN")
+    return health_pb2.HealthCheckResponse(status="SERVING" if serves else "NOT_SERVING")
+
+
+def unknown(service: str) -> str:
+    """Say that there is no such service."""
+    return f"there is no service, and no component, of the name {service!r}"

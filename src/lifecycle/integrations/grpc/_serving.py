@@ -1,0 +1,118 @@
+"""One run of an asynchronous server, in tasks that are never cancelled.
+
+gRPC shares one future among those who wait for its end: whoever is cancelled there takes it away
+from all others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from lifecycle.integrations._beside import beside
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    import grpc.aio
+
+    from lifecycle.integrations.grpc._calls import Calls
+    from lifecycle.integrations.grpc._health import Health
+
+_YEAR: Final = 365 * 24 * 3600.0
+"""As long as it takes, in seconds: how long that may be is decided elsewhere."""
+
+_logger = logging.getLogger(__name__)
+
+
+class Serving:
+    """A server that has started, until it has ended."""
+
+    def __init__(
+        self,
+        server: grpc.aio.Server,
+        calls: Calls,
+        health: Health | None,
+        crashed: Callable[[BaseException], object],
+    ) -> None:
+        """Serve.
+
+        Args:
+            server: it has started.
+            calls: those that it handles.
+            health: what its health service says.
+            crashed: told why it has ended, where nobody had asked it to.
+
+        """
+        self.calls = calls
+        self._server = server
+        self._health = health
+        self._crashed = crashed
+        self._closing = anyio.Event()
+        self._aborting = anyio.Event()
+        self._over = anyio.Event()
+
+    @contextlib.asynccontextmanager
+    async def living(self, time_left: Callable[[], float]) -> AsyncGenerator[None]:
+        """Serve; at the end every call has ended.
+
+        Args:
+            time_left: how many seconds there are to stop, asked when that begins.
+
+        """
+        async with beside(self._run, "lifecycle: grpc"):
+            try:
+                try:
+                    yield
+                finally:
+                    await self._end(time_left())
+            finally:
+                self._aborting.set()
+                with anyio.CancelScope(shield=True):
+                    await self._over.wait()
+                    # A handler that goes on whatever happens is not left behind.
+                    await self.calls.ended()
+                    # One turn more, in which gRPC's own task for the call ends.
+                    await anyio.lowlevel.checkpoint()
+
+    def close(self) -> None:
+        """Let go of the port, and of each connection once its client has read everything."""
+        self._closing.set()
+        if self._health is not None:
+            # Who watches would keep the connection open, for ever.
+            self._health.end()
+
+    async def _run(self) -> None:
+        with anyio.CancelScope(shield=True):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._stop_when, self._closing, _YEAR)
+                tasks.start_soon(self._stop_when, self._aborting, None)
+                await self._wait()
+
+    async def _stop_when(self, asked: anyio.Event, grace: float | None) -> None:
+        await asked.wait()
+        await self._server.stop(grace)
+
+    async def _wait(self) -> None:
+        error: BaseException | None = None
+        try:
+            await self._server.wait_for_termination()
+        except Exception as raised:  # noqa: BLE001  raised in the task of the component
+            error = raised
+        self._over.set()
+        if not self._closing.is_set() and not self._aborting.is_set():
+            self._crashed(error or RuntimeError("gRPC's server has ended by itself"))
+
+    async def _end(self, time_left: float) -> None:
+        self.calls.refuse()
+        self.close()
+        with anyio.move_on_after(time_left / 2):
+            await self._over.wait()
+            return
+        _logger.warning(
+            "half of the time to stop is over: %d calls are cut off, and all connections dropped",
+            len(self.calls),
+        )

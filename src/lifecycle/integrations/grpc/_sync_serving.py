@@ -1,0 +1,108 @@
+"""One run of a synchronous server."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import anyio.to_thread
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import AsyncGenerator, Callable
+
+    import grpc
+
+    from lifecycle.integrations.grpc._address import Address
+    from lifecycle.integrations.grpc._calls import Calls
+    from lifecycle.integrations.grpc._health import Health
+
+_YEAR: Final = 365 * 24 * 3600.0
+"""As long as it takes, in seconds: how long that may be is decided elsewhere."""
+_ABORT: Final = 1.0
+"""How long gRPC is waited for when all calls were aborted, in seconds."""
+
+_logger = logging.getLogger(__name__)
+
+
+class SyncServing:
+    """A server that is ended in good order. All that may block is done in threads."""
+
+    def __init__(self, server: grpc.Server, calls: Calls, health: Health | None) -> None:
+        """Serve.
+
+        Args:
+            server: what serves.
+            calls: those that it handles.
+            health: what its health service says.
+
+        """
+        self.calls = calls
+        self._server = server
+        self._health = health
+        self._limiter = anyio.CapacityLimiter(2)
+
+    @contextlib.asynccontextmanager
+    async def living(
+        self, address: Address, credentials: grpc.ServerCredentials | None
+    ) -> AsyncGenerator[None]:
+        """Listen and serve; at the end whatever is left is aborted, and waited for."""
+        try:
+            with anyio.CancelScope(shield=True):
+                try:
+                    await address.listen(self._server, credentials)
+                finally:
+                    # Also where it cannot listen: what has not started keeps its port for ever.
+                    await self._in_thread(self._server.start)
+            yield
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.abort()
+                # A thread that goes on whatever happens is not left behind.
+                await self.calls.ended()
+
+    async def close(self) -> threading.Event:
+        """Let go of the port, and of each connection once its client has read everything.
+
+        Returns:
+            What is set when that is done.
+
+        """
+        if self._health is not None:
+            # Who watches would keep the connection open, for ever.
+            self._health.end()
+        return await anyio.to_thread.run_sync(self._server.stop, _YEAR, limiter=self._limiter)
+
+    async def end(self, time_left: float) -> None:
+        """Take no more calls, and wait for the end of all in half of the time that is left."""
+        self.calls.refuse()
+        closed = await self.close()
+        wait = functools.partial(closed.wait, min(time_left / 2, _YEAR))
+        if not await anyio.to_thread.run_sync(wait, limiter=self._limiter, abandon_on_cancel=True):
+            _logger.warning(
+                "half of the time to stop is over: %d calls are aborted, and all connections "
+                "dropped",
+                len(self.calls),
+            )
+
+    async def abort(self) -> None:
+        """Abort all calls, and drop all connections; the threads of calls go on."""
+        await self._in_thread(lambda: self._server.stop(0).wait(_ABORT))
+
+    async def _in_thread(self, call: Callable[[], object]) -> None:
+        await anyio.to_thread.run_sync(call, limiter=self._limiter)
+
+
+@contextlib.asynccontextmanager
+async def thread_pool(workers: int, name: str) -> AsyncGenerator[ThreadPoolExecutor]:
+    """Make threads, and wait at the end for those that work."""
+    threads = ThreadPoolExecutor(workers, name)
+    try:
+        yield threads
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(threads.shutdown, limiter=anyio.CapacityLimiter(1))
