@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from lifecycle import Lifetime, Limits, Registry, Settings, System
+from lifecycle import Lifetime, Limits, Registry, Settings, System, events
 from lifecycle.errors import (
     ClosedError,
     DrainTimeoutError,
@@ -17,7 +17,7 @@ from lifecycle.errors import (
     StopError,
     WorkCancelledError,
 )
-from tests.engine.kit import Life, Noted
+from tests.engine.kit import Life, Noted, Spy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -603,6 +603,29 @@ def test_the_status_is_a_snapshot_and_a_document(life: Life) -> None:
     assert {"what": "order 7", "component": None, "age": 1.0} in after["in_flight"]
     assert 3.0 == after["components"]["database"]["since"]
     assert "secret" not in json.dumps(lived.result)
+
+
+def test_what_is_ready_has_started(life: Life) -> None:
+    """Also for who is told of it in the same instant, or looks from another thread."""
+    shop = Registry("shop")
+    shop.add(Noted(life, "database", takes=1), name="database")
+    spy = Spy()
+    seen: list[tuple[str, bool, bool]] = []
+
+    def observer(event: events.Event) -> None:
+        if isinstance(event, events.PhaseChanged):
+            status = spy.system.status()
+            seen.append((str(event.phase), status.ready, status.started))
+
+    life.live(shop, companions=[spy], observers=[observer])
+
+    assert [
+        ("starting", False, False),
+        ("running", True, True),
+        ("draining", False, True),
+        ("closing", False, True),
+        ("closed", False, True),
+    ] == seen
 
 
 def test_the_status_says_what_a_running_hook_has_left(life: Life) -> None:

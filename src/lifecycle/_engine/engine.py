@@ -76,8 +76,7 @@ class Engine:
     _fault: Exception | None = None
     _pumping = False
     _tasks: TaskGroup | None = None
-    has_started = False
-    """The start was done, whatever came after."""
+    _has_started = False
 
     def __init__(
         self,
@@ -288,6 +287,12 @@ class Engine:
         )
 
     @property
+    def has_started(self) -> bool:
+        """Whether the start was done, whatever came after; from any thread."""
+        # The phase is ahead of what is carried out: what is ready has started, for everybody.
+        return self._has_started or self.machine.phase is Phase.RUNNING
+
+    @property
     def is_running(self) -> bool:
         """Whether its task has begun, so that it can carry something out."""
         return self._tasks is not None
@@ -337,7 +342,7 @@ class Engine:
         phase = command.phase
         self.tell(events.PhaseChanged, phase=phase)
         if phase is Phase.RUNNING:
-            self.has_started = True
+            self._has_started = True
             if self.body is not None:
                 self.body.begin()
             self.started.set()
