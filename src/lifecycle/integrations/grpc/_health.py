@@ -61,12 +61,14 @@ class Health:
     async def watch(self, service: str) -> AsyncGenerator[bool | None]:
         """Say the same now, and whenever it has changed, until the end."""
         told: object = self
-        while not self._is_over:
-            changed = self._changed
+        while True:
+            changed, is_over = self._changed, self._is_over
             serves = await self.check(service)
             if serves is not told:
                 told = serves
                 yield serves
+            if is_over:
+                return
             with anyio.move_on_after(_ASK_AGAIN):
                 await changed.wait()
 

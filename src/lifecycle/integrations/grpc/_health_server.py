@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
-from anyio.from_thread import BlockingPortal
 
 from lifecycle.integrations.grpc import _sync_health
 from lifecycle.integrations.grpc._address import Address
 from lifecycle.integrations.grpc._calls import HEALTH, Calls
 from lifecycle.integrations.grpc._declared import channel_arguments
 from lifecycle.integrations.grpc._health import Health
+from lifecycle.integrations.grpc._portal import open_portal
 from lifecycle.integrations.grpc._sync_serving import SyncServing, thread_pool
 
 if TYPE_CHECKING:
@@ -86,16 +87,20 @@ class HealthServer:
         health = Health(system)
         async with (
             health.following(),
-            BlockingPortal() as portal,
+            open_portal() as portal,
             thread_pool(_THREADS, "lifecycle grpc health") as threads,
         ):
             server = grpc.server(threads, options=channel_arguments(self._options))
-            handlers = _sync_health.handlers(health, portal, threads)
-            by_name = {method.removeprefix(HEALTH): one for method, one in handlers.items()}
-            service = grpc.method_handlers_generic_handler(HEALTH.strip("/"), by_name)
-            server.add_generic_rpc_handlers((service,))
             serving = SyncServing(server, Calls(None, None), health)
-            async with serving.living(self._address, self._credentials):
+
+            async def add_servicer() -> None:
+                handlers = _sync_health.handlers(health, portal, threads)
+                by_name = {method.removeprefix(HEALTH): one for method, one in handlers.items()}
+                service = grpc.method_handlers_generic_handler(HEALTH.strip("/"), by_name)
+                server.add_generic_rpc_handlers((service,))
+
+            listen = functools.partial(self._address.listen, server, self._credentials)
+            async with serving.living(add_servicer, listen):
                 try:
                     yield
                 finally:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
     from lifecycle import Component
+    from lifecycle.integrations.grpc._calls import Calls
     from lifecycle.integrations.grpc._health import Health
 
 _logger = logging.getLogger(__name__)
@@ -102,7 +103,7 @@ class Server(Listening):
         calls, health = self._declared.calls(life), self._declared.health(life)
         handlers = {} if health is None else _aio_health.handlers(health)
         server = grpc.aio.server(**self._declared.arguments(Admission(calls, handlers)))
-        await self._start(server, health)
+        await self._start(server, calls, health)
         serving = self._serving = Serving(server, calls, health, crashed)
         following = contextlib.nullcontext() if health is None else health.following()
         async with following, serving.living(lambda: math.inf if life is None else life.time_left):
@@ -112,7 +113,7 @@ class Server(Listening):
             if failures:
                 raise failures[0]
 
-    async def _start(self, server: grpc.aio.Server, health: Health | None) -> None:
+    async def _start(self, server: grpc.aio.Server, calls: Calls, health: Health | None) -> None:
         try:
             await self._declared.add_servicers(server, health)
             # It listens from the first moment on: who connects is not to wait for anything else.
@@ -120,6 +121,7 @@ class Server(Listening):
                 await self._address.listen(server, self._credentials)
                 await server.start()
         except BaseException:
+            calls.refuse()
             await _let_go(server)
             raise
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import logging
 import math
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
-from anyio.from_thread import BlockingPortal
 
 from lifecycle.integrations.grpc import _sync_health
 from lifecycle.integrations.grpc._declared import Declared
 from lifecycle.integrations.grpc._listening import Listening, owner
+from lifecycle.integrations.grpc._portal import open_portal
 from lifecycle.integrations.grpc._sync_admission import SyncAdmission
 from lifecycle.integrations.grpc._sync_serving import SyncServing, thread_pool
 
@@ -110,16 +111,18 @@ class SyncServer(Listening):
         following = contextlib.nullcontext() if health is None else health.following()
         async with (
             following,
-            BlockingPortal() as portal,
+            open_portal() as portal,
             thread_pool(_FOR_HEALTH, "lifecycle grpc health") as for_health,
             thread_pool(self._workers, "lifecycle grpc") as threads,
         ):
             handlers = {} if health is None else _sync_health.handlers(health, portal, for_health)
             admission = SyncAdmission(calls, handlers, portal, for_health)
             server = grpc.server(threads, **self._declared.arguments(admission))
-            await self._declared.add_servicers(server, health)
             serving = self._serving = SyncServing(server, calls, health)
-            async with serving.living(self._address, self._credentials):
+            async with serving.living(
+                functools.partial(self._declared.add_servicers, server, health),
+                functools.partial(self._address.listen, server, self._credentials),
+            ):
                 _logger.info("%s listens at %s", "it" if life is None else life.name, self.target)
                 try:
                     yield

@@ -13,11 +13,10 @@ import anyio.to_thread
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     import grpc
 
-    from lifecycle.integrations.grpc._address import Address
     from lifecycle.integrations.grpc._calls import Calls
     from lifecycle.integrations.grpc._health import Health
 
@@ -48,15 +47,28 @@ class SyncServing:
 
     @contextlib.asynccontextmanager
     async def living(
-        self, address: Address, credentials: grpc.ServerCredentials | None
+        self,
+        add_servicers: Callable[[], Awaitable[object]],
+        listen: Callable[[], Awaitable[object]],
     ) -> AsyncGenerator[None]:
-        """Listen and serve; at the end whatever is left is aborted, and waited for."""
+        """Listen and serve; at the end whatever is left is aborted, and waited for.
+
+        Args:
+            add_servicers: called first.
+            listen: called then: who connects is not to wait for anything else.
+
+        """
         try:
-            with anyio.CancelScope(shield=True):
-                try:
-                    await address.listen(self._server, credentials)
-                finally:
-                    # Also where it cannot listen: what has not started keeps its port for ever.
+            try:
+                await add_servicers()
+                with anyio.CancelScope(shield=True):
+                    await listen()
+            except BaseException:
+                self.calls.refuse()
+                raise
+            finally:
+                # Also where it failed: what has not started keeps its port for ever.
+                with anyio.CancelScope(shield=True):
                     await self._in_thread(self._server.start)
             yield
         finally:
