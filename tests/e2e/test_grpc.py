@@ -54,7 +54,7 @@ def test_an_endless_stream_does_not_keep_the_process(backend: str) -> None:
                 list(stream)
         assert process.wait() == 75
 
-    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE  # type: ignore[attr-defined]  # it has
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     assert process.said == ["stream ends", "database closed"]
     summary, sentence, _ = first_paragraph(process)
     expected = (

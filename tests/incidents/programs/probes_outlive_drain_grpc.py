@@ -62,7 +62,7 @@ def web(database: str = requires(database)) -> grpc.Server | grpc.SyncServer:
 
 
 @shop.service
-async def announcer(life: Lifetime, web: grpc.Server | grpc.SyncServer = requires(web)) -> None:
+async def announcer(life: Lifetime, web: Any = requires(web)) -> None:
     """Say where everything is."""
     say("serves", web.target, health.target)
     life.started()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from contextlib import AbstractAsyncContextManager
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self
@@ -12,13 +11,17 @@ from lifecycle import Lifetime
 from lifecycle.integrations.grpc._address import Address
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
     from types import TracebackType
 
     import grpc
 
 
-class Listening(AbstractAsyncContextManager["Listening"]):
+class Listening(ABC):
     """An async context manager that listens while it is entered."""
+
+    # It does not inherit from `AbstractAsyncContextManager`: what is entered is to be typed as what
+    # it is, and not as this class.
 
     def __init__(self, address: str, credentials: grpc.ServerCredentials | None) -> None:
         """Note where it is to listen.
