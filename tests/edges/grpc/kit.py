@@ -77,12 +77,13 @@ async def run(
             report = error.report
             if report is None:
                 raise
-    assert before == _tasks()
+    left = {id_: name for id_, name in _tasks().items() if id_ not in before}
+    assert not left, left
     return report
 
 
-def _tasks() -> set[int]:
-    return {task.id for task in anyio.get_running_tasks()}
+def _tasks() -> dict[int, str]:
+    return {task.id: f"{task.name}: {task.coro!r}" for task in anyio.get_running_tasks()}
 
 
 async def in_thread(call: Callable[..., Any], *args: Any) -> Any:

@@ -3,12 +3,12 @@
 ::
 
     @shop.build(drain_timeout=20)
-    def api(orders: Orders = requires(orders)) -> grpc.Server:
-        return grpc.server(
+    def api(orders: Orders = requires(orders)) -> Server:
+        return server(
             lambda server: add_OrdersServicer_to_server(orders, server), address=":50051"
         )
 
-    lifecycle.run(shop, companions=[grpc.health_server(":50052")])
+    lifecycle.run(shop, companions=[health_server(":50052")])
 
 :func:`server` is one of ``grpc.aio``, for asyncio and uvloop; :func:`sync_server` has threads, and
 runs on every event loop. Either is ready when it serves. Asked to drain, it answers new calls with

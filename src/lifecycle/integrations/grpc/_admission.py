@@ -38,6 +38,14 @@ class Admission(grpc.aio.ServerInterceptor):
         """
         self._calls = calls
         self._health = health
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def ended(self) -> None:
+        """Wait for the tasks of all calls, also of those that are no work."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        # One turn more, in which the task ends that gRPC has beside each of these.
+        await anyio.lowlevel.checkpoint()
 
     async def intercept_service(
         self,
@@ -45,13 +53,15 @@ class Admission(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler | None:
         """Find what handles a call."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  gRPC has one for each call
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         method = handler_call_details.method
         if method in self._health:
             return self._health[method]
         if method.startswith(HEALTH):
             return await continuation(handler_call_details)
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101  gRPC has one for each call
         rpc = _Rpc(task)
         try:
             call = self._calls.take(method, rpc.cut)

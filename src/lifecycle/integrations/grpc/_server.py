@@ -101,10 +101,10 @@ class Server(Listening):
             running.cancel()
 
         calls, health = self._declared.calls(life), self._declared.health(life)
-        handlers = {} if health is None else _aio_health.handlers(health)
-        server = grpc.aio.server(**self._declared.arguments(Admission(calls, handlers)))
+        admission = Admission(calls, {} if health is None else _aio_health.handlers(health))
+        server = grpc.aio.server(**self._declared.arguments(admission))
         await self._start(server, calls, health)
-        serving = self._serving = Serving(server, calls, health, crashed)
+        serving = self._serving = Serving(server, calls, admission, health, crashed)
         following = contextlib.nullcontext() if health is None else health.following()
         async with following, serving.living(lambda: math.inf if life is None else life.time_left):
             _logger.info("%s listens at %s", "it" if life is None else life.name, self.target)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     import grpc.aio
 
+    from lifecycle.integrations.grpc._admission import Admission
     from lifecycle.integrations.grpc._calls import Calls
     from lifecycle.integrations.grpc._health import Health
 
@@ -35,6 +36,7 @@ class Serving:
         self,
         server: grpc.aio.Server,
         calls: Calls,
+        admission: Admission,
         health: Health | None,
         crashed: Callable[[BaseException], object],
     ) -> None:
@@ -43,12 +45,14 @@ class Serving:
         Args:
             server: it has started.
             calls: those that it handles.
+            admission: what lets them in.
             health: what its health service says.
             crashed: told why it has ended, where nobody had asked it to.
 
         """
         self.calls = calls
         self._server = server
+        self._admission = admission
         self._health = health
         self._crashed = crashed
         self._closing = anyio.Event()
@@ -75,8 +79,7 @@ class Serving:
                     await self._over.wait()
                     # A handler that goes on whatever happens is not left behind.
                     await self.calls.ended()
-                    # One turn more, in which gRPC's own task for the call ends.
-                    await anyio.lowlevel.checkpoint()
+                    await self._admission.ended()
 
     def close(self) -> None:
         """Let go of the port, and of each connection once its client has read everything."""
