@@ -187,3 +187,19 @@ def pasted(test: str, shop: Registry) -> Any:
     namespace: dict[str, Any] = {"shop": shop}
     exec(test, namespace)  # noqa: S102  that is what pasting is
     return next(value for name, value in namespace.items() if name.startswith("test_"))
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_hook_that_can_never_be_ended_does_not_hang_the_test(backend: Any) -> None:
+    """In production the process ends without it; here the life is given up, and names it."""
+    shop = Registry("shop")
+
+    @shop.component
+    async def broken() -> AsyncIterator[str]:
+        yield "broken"
+        while True:
+            with contextlib.suppress(anyio.get_cancelled_exc_class()):  # the mistake in question
+                await anyio.sleep(60)
+
+    with pytest.raises(testing.BrokenPromiseError, match="the stop of 'broken' went on"):
+        testing.verify(shop, backends=[backend], seeds=[None])

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     Body = Callable[[System], Awaitable[Any]]
 
+_PATIENCE: Final = 5.0
+"""How long a life may wait for the world outside, or turn for nothing, in real seconds."""
 _RUNS: Final = 1.0
 """For how many virtual seconds a system runs where no body says."""
 
@@ -51,6 +53,7 @@ def live(  # noqa: PLR0913  what there is to say of a life
     shut_down_at: str | None = None,
     backend: Literal["asyncio", "trio"] = "asyncio",
     seed: int | None = None,
+    limit: float = 86400.0,
     companions: Sequence[Companion] = (),
     observers: Sequence[Observer] = (),
     instruments: Sequence[Instrument] = (),
@@ -69,6 +72,7 @@ def live(  # noqa: PLR0913  what there is to say of a life
             transcript: ``"jobs starts"``.
         backend: ``"asyncio"`` or ``"trio"``.
         seed: as for :func:`lifecycle.testing.run`.
+        limit: for how many virtual seconds it may go on; a day.
         companions: as for :func:`lifecycle.running`.
         observers: likewise.
         instruments: what else is put around the hooks.
@@ -86,9 +90,10 @@ def live(  # noqa: PLR0913  what there is to say of a life
     )
     life.manners = manners
     try:
-        run(_live, life, body, backend=backend, seed=seed)
+        run(_live, life, body, backend=backend, seed=seed, limit=limit, patience=_PATIENCE)
     except StalledError as stalled:
         life.stalled = stalled
+        life.report = None if life.system is None else life.system.report
     return life
 
 

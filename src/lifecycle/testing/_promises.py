@@ -37,7 +37,8 @@ def broken(life: Life, swallowed: Sequence[tuple[str, str]] = ()) -> list[str]:
 
     """
     if life.stalled is not None:
-        return [f"it never ended: {life.stalled}"]
+        known = () if life.report is None else _of_others(life)
+        return [*known] or [f"it never ended: {life.stalled}"]
     if life.report is None:
         return [f"it never began: {one_line(life.error)}"] if life.error is not None else []
     ill = [one for one in dict.fromkeys(swallowed) if one[0] not in _struck(life)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
@@ -34,6 +35,7 @@ def run(
     seed: int | None = None,
     eager_tasks: bool = False,
     patience: float = 20.0,
+    limit: float = math.inf,
 ) -> T:
     """Run an async function in virtual time, which begins at 0.
 
@@ -49,12 +51,15 @@ def run(
         eager_tasks: run on asyncio with `asyncio.eager_task_factory`.
         patience: for how many real seconds to wait for the world outside: threads, sockets,
             subprocesses, and what holds time.
+        limit: for how many virtual seconds it may run; what goes on after that is cancelled, and what
+            goes on even then is left behind, with a wrecked event loop.
 
     Returns:
         What it returns.
 
     Raises:
-        StalledError: all wait, and nothing can end that. What ran was cancelled before.
+        StalledError: all wait, and nothing can end that, or `limit` is over. What ran was cancelled
+            before.
         ValueError: there is no virtual time on this backend, or no eager tasks.
         ImportError: trio is not installed.
 
@@ -65,6 +70,7 @@ def run(
     @functools.wraps(async_fn)
     async def guarded() -> T:
         begun.append(current())
+        begun[0].limit = limit
         return await guard(async_fn, *args)
 
     with contextlib.ExitStack() as within:

@@ -16,7 +16,8 @@ import contextlib
 import heapq
 import itertools
 import math
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
 import anyio
 
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from lifecycle.testing._stacks import Wait
 
 
+_LOOKS_AFTER: Final = 1000
+"""After how many turns of the event loop the real clock is looked at."""
+
+
 class Timeline:
     """The time of one event loop, or of several that run one after the other."""
 
@@ -41,6 +46,10 @@ class Timeline:
         """The time, in virtual seconds; may be read from any thread."""
         self.auto = True
         """Whether time moves by itself when all wait."""
+        self.limit = math.inf
+        """When a run is given up that does not end by itself, in virtual seconds."""
+        self.is_spent = False
+        """Whether that is the case."""
         self.patience = patience
         """How long to wait for the outside world, in real seconds."""
         self.workers = Workers(self._wake_up)
@@ -48,6 +57,8 @@ class Timeline:
         """Ends what runs, by cancellation; None: nobody has said how."""
         self.stalled: StalledError | None = None
         """Why it was ended so."""
+        self._turns = 0
+        self._moved = (-1.0, 0.0)
         self._wake: Callable[[], object] = _do_nothing
         self._holds: dict[object, str] = {}
         self._advances: list[tuple[float, int, anyio.Event]] = []
@@ -63,6 +74,7 @@ class Timeline:
         self.now = 0.0
         self.auto = True
         self.patience = self._first_patience
+        self.is_spent = False
         self.stalled = None
         self._wake = wake
         self._advances.clear()
@@ -117,6 +129,22 @@ class Timeline:
         """Whether anything lets time move at all."""
         return self.auto or bool(self._advances)
 
+    def goes_round(self) -> bool:
+        """Note a turn of the event loop; says whether it turns for nothing, and for too long.
+
+        Something always runs, and so time cannot move: a task that swallows its cancellation is
+        cancelled again in each turn, and may do so for ever.
+        """
+        self._turns += 1
+        if self._turns % _LOOKS_AFTER:
+            return False
+        at, since = self._moved
+        if at != self.now:
+            self._moved = self.now, time.monotonic()
+            return False
+        self.is_spent = time.monotonic() - since > self.patience
+        return self.is_spent
+
     def move(self, due: float) -> bool:
         """Go on to what comes next: all wait, and time is not held.
 
@@ -128,6 +156,9 @@ class Timeline:
 
         """
         advanced = self._advances[0][0] if self._advances else math.inf
+        if self.limit < min(due, advanced) < math.inf:
+            self.is_spent = True
+            return False
         if due <= advanced:
             if due == math.inf or (due > self.now and not self.is_moved):
                 return False
@@ -156,6 +187,13 @@ class Timeline:
         return give_up
 
     def _reason(self) -> str:
+        if self.is_spent and self._moved[0] == self.now:
+            return (
+                f"something runs, time after time, for {self.patience:g} s of real time, and never "
+                "waits: does it swallow its cancellation?"
+            )
+        if self.is_spent:
+            return f"it was to end within {self.limit:g} s of virtual time, and goes on"
         quiet = f"nothing has happened for {self.patience:g} s of real time"
         if self.is_held:
             return f"time stands still for {', '.join(self.held_by)}, and {quiet}"

@@ -72,7 +72,9 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
         trio.lowlevel.add_instrument(self)
 
     def current_time(self) -> float:
-        """The virtual time, in seconds."""
+        """The virtual time, in seconds; trio asks in every turn."""
+        if self.timeline.goes_round():
+            self._stalled()
         return self.timeline.now
 
     def deadline_to_sleep_time(self, deadline: float) -> float:
@@ -85,7 +87,8 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
             return self._wait()
         if self.timeline.move(deadline):
             return 0
-        return self._stalled() if self._is_alone() else self._wait()
+        gives_up = self.timeline.is_spent or self._is_alone()
+        return self._stalled() if gives_up else self._wait()
 
     def _look(self) -> float:
         """Let trio look for what is ready, without waiting for it."""

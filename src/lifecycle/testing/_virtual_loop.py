@@ -226,7 +226,7 @@ class _Selector(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> Ready:
         """Give what is ready; with None nothing can run before something is."""
         if self._loop.ring() or timeout is not None:
-            return super().select(0)
+            return self._stalled() if self.timeline.goes_round() else super().select(0)
         held = self.timeline.is_held
         ready = super().select(0)
         if ready:
@@ -236,6 +236,8 @@ class _Selector(selectors.DefaultSelector):
         if self.timeline.move(self._loop.next_due()):
             self._loop.ring()
             return []
+        if self.timeline.is_spent:
+            return self._stalled()
         is_alone = self.timeline.is_alone and len(self.get_map()) == 1  # that is the loop's own
         return (not is_alone and super().select(self.timeline.patience)) or self._stalled()
 
