@@ -28,7 +28,7 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 
-def run(
+def run(  # noqa: PLR0913  what there is to say of a run
     async_fn: Callable[[Unpack[Ts]], Awaitable[T]],
     *args: Unpack[Ts],
     backend: Backend = "asyncio",
@@ -51,7 +51,7 @@ def run(
         eager_tasks: run on asyncio with `asyncio.eager_task_factory`.
         patience: for how many real seconds to wait for the world outside: threads, sockets,
             subprocesses, and what holds time.
-        limit: for how many virtual seconds it may run; what goes on after that is cancelled, and what
+        limit: for how many virtual seconds it may run; what goes on then is cancelled, and what
             goes on even then is left behind, with a wrecked event loop.
 
     Returns:
