@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import random
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,6 +26,10 @@ BACKENDS = (*ASYNCIO, "trio")
 UNIT = 0.01
 """How long a second of a scenario takes where time is real. A machine that stands still for a while
 changes nothing: no scenario depends on a duration being short."""
+
+_random = random.Random(0)  # noqa: S311  not for secrets
+ANY_TIMES = [_random.expovariate(1e-3) for _ in range(1000)]
+"""Times that do not add up: from one to the next is not always the difference of both."""
 
 
 def in_real_time(backend: str, function: Callable[[], Awaitable[T]]) -> T:

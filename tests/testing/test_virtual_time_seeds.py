@@ -110,6 +110,22 @@ def test_callbacks_stay_in_order(backend: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("backend", ASYNCIO)
+@pytest.mark.parametrize("seed", range(10))
+def test_a_method_of_a_task_is_a_callback(backend: str, seed: int) -> None:
+    """It is called in its turn, and is no step of the task."""
+
+    async def main() -> list[str]:
+        task = asyncio.create_task(asyncio.sleep(1), name="before")
+        loop, log, context = asyncio.get_running_loop(), list[str](), contextvars.copy_context()
+        loop.call_soon(task.set_name, "after", context=context)
+        loop.call_soon(lambda: log.append(task.get_name()))
+        await task
+        return log
+
+    assert ["after"] == in_virtual_time(backend, main, seed=seed)
+
+
+@pytest.mark.parametrize("backend", ASYNCIO)
 @pytest.mark.parametrize("seed", range(5))
 def test_a_late_task_keeps_its_context(backend: str, seed: int) -> None:
     """What it has set is there when it goes on."""

@@ -311,6 +311,45 @@ def test_what_was_stuck_holds_time_from_its_release_on(backend: str) -> None:
     assert [5, 5, 5, 6] == in_virtual_time(backend, main)
 
 
+def test_a_thread_that_is_not_blocked_any_more(backend: str) -> None:
+    """However long it takes until it says so, that is no wait that nothing can end."""
+    go_on = threading.Event()
+
+    def wait() -> float:
+        with testing.clock().blocked():
+            go_on.wait()
+            time.sleep(0.05)  # blocks on purpose: until the event loop has nothing more to do
+        return work()
+
+    async def main() -> float:
+        async def release() -> None:
+            await anyio.sleep(1)
+            go_on.set()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(release)
+            now = await anyio.to_thread.run_sync(wait)
+        return now
+
+    assert 1 == in_virtual_time(backend, main)
+
+
+def test_many_threads_are_blocked_and_released(backend: str) -> None:
+    """None of what they say is lost on the event loop: it would wait for hours here."""
+
+    async def main() -> float:
+        for _ in range(50):
+            stuck = testing.Stuck()
+            async with anyio.create_task_group() as group:
+                for _ in range(3):
+                    group.start_soon(anyio.to_thread.run_sync, stuck.block)
+                await anyio.sleep(1)
+                stuck.release()
+        return testing.clock().now
+
+    assert 50 == in_virtual_time(backend, main, patience=3600)
+
+
 def test_blocked_where_nobody_waits(backend: str) -> None:
     """A thread that holds nothing has nothing to let go of."""
 

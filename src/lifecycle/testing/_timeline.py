@@ -122,7 +122,7 @@ class Timeline:
     @property
     def is_alone(self) -> bool:
         """Whether no thread is there that could end a wait."""
-        return not self.workers.any_blocked() and not _stacks.others()
+        return not self.workers.any_may_go_on() and not _stacks.others()
 
     @property
     def is_moved(self) -> bool:

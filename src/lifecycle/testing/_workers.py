@@ -18,7 +18,7 @@ import attrs
 from lifecycle.instruments import Instrument
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from contextvars import Context
 
     from lifecycle.testing._timeline import Timeline
@@ -108,29 +108,29 @@ class Workers:
         """Whether a thread that works for this origin says that it is blocked."""
         return origin in self._blocked
 
-    def any_blocked(self) -> bool:
-        """Whether any thread says that it is blocked: it may go on at any moment."""
-        return bool(self._blocked)
-
     def any_at_work(self) -> bool:
         """Whether any thread works."""
-        return any(True for _ in self._at_work())
+        return bool(self.at_work())
 
     def at_work(self) -> list[str]:
         """What works, for a person."""
-        return sorted(self._at_work())
+        return sorted(
+            what for what, origins in self._all() if not any(map(self.is_blocked, origins))
+        )
 
-    def _at_work(self) -> Iterable[str]:
-        for job in tuple(self._jobs):
-            if not any(map(self._waits, job.origins)):
-                yield job.what
-        for origin in self.pool.waited_for() if self.pool is not None else ():
-            if not self._waits(origin):
-                yield "a worker thread"
+    def any_may_go_on(self) -> bool:
+        """Whether any thread works, or may do so at any moment, since it is just blocked."""
+        return any(True for _ in self._all())
 
-    def _waits(self, origin: Origin | None) -> bool:
-        asks = origin is not None and self.pool is not None and self.pool.asks(origin)
-        return asks or self.is_blocked(origin)
+    def _all(self) -> Iterator[tuple[str, tuple[Origin | None, ...]]]:
+        """All but those that wait for something which the event loop does for them."""
+        pool = self.pool
+        found = [(job.what, job.origins) for job in self._jobs]
+        if pool is not None:
+            found += [("a worker thread", (origin,)) for origin in pool.waited_for()]
+        for what, origins in found:
+            if pool is None or not any(origin and pool.asks(origin) for origin in origins):
+                yield what, origins
 
 
 class HoldTime(Instrument):
