@@ -28,8 +28,8 @@ UNIT = 0.01
 changes nothing: no scenario depends on a duration being short."""
 
 _random = random.Random(0)  # noqa: S311  not for secrets
-ANY_TIMES = [_random.expovariate(1e-3) for _ in range(1000)]
-"""Times that do not add up: from one to the next is not always the difference of both."""
+ANY_TIMES = [_random.uniform(1, 10) * 10.0**n for n in range(-3, 10) for _ in range(2)]
+"""Times that do not add up: that of one and the difference to the next is not always the next."""
 
 
 def in_real_time(backend: str, function: Callable[[], Awaitable[T]]) -> T:

@@ -15,6 +15,7 @@ import pytest
 
 import lifecycle
 from lifecycle import Registry, requires, testing
+from lifecycle.errors import StartError
 from tests.testing.kit import ASYNCIO, in_virtual_time
 
 if TYPE_CHECKING:
@@ -220,6 +221,32 @@ def test_without_a_seed_hooks_are_called_in_the_order_of_registration(backend: s
     starts = [f"{name} starts" for name in "abcxyz"]
     stops = [f"{name} stops" for name in "zyxcba"]
     assert [*starts, *stops] == hooks(backend)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_hook_that_is_cancelled_before_its_turn(backend: str, seed: int) -> None:
+    """It has its turn all the same, and those after it have theirs."""
+    shop, log = Registry("shop"), list[str]()
+
+    @shop.component
+    async def first() -> AsyncIterator[str]:
+        yield "first"
+        log.append("first stops")
+
+    for name in "abc":
+
+        async def fail(first: str = requires(first)) -> None:
+            raise LookupError
+
+        shop.component(fail, name=name)
+
+    async def main() -> None:
+        with pytest.raises(StartError):
+            async with lifecycle.running(shop):
+                log.append("never")
+
+    in_virtual_time(backend, main, seed=seed)
+    assert ["first stops"] == log
 
 
 def test_hooks_get_their_turn_where_something_always_moves(backend: str) -> None:
