@@ -6,14 +6,28 @@ Kubernetes concluded that the pod was dead, and killed it in the middle of a cal
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from http.client import HTTPConnection, HTTPException
+from typing import TYPE_CHECKING
 
-from tests.e2e.kit import GENEROUS, running_program
+import grpc
+import pytest
+
+from tests.e2e.kit import GENEROUS, Process, running_program
+from tests.edges.grpc.kit import NOT_SERVING, SERVING, checking, request, sync_connected
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    Answer = tuple[int, str | None]
+    Poll = tuple[Answer, Answer]
 
 LAST = ("> call ends", "> database closed", "companion probes stops", "> run returned")
 """What the program says at the end, in this order: the probes go last."""
+ALIVE_ONLY = {"liveness": SERVING, "startup": SERVING, "readiness": NOT_SERVING, "": NOT_SERVING}
+"""What `grpc.health.v1` says of a system that shuts down."""
 
 
 def get(port: int, path: str) -> tuple[int, str | None, bytes]:
@@ -37,13 +51,36 @@ class Call(threading.Thread):
         self.result = get(self.port, "/slow")
 
 
-def polls(port: int) -> list[tuple[tuple[int, str | None], tuple[int, str | None]]]:
-    """Ask /health and /ready again and again, until nobody answers."""
+def poll(port: int) -> Poll:
+    """Ask /health and /ready."""
+    return get(port, "/health")[:2], get(port, "/ready")[:2]
+
+
+def polls(port: int) -> list[Poll]:
+    """Ask again and again, until nobody answers."""
     found = []
     with contextlib.suppress(OSError, HTTPException):
         while True:
-            found.append((get(port, "/health")[:2], get(port, "/ready")[:2]))
+            found.append(poll(port))
     return found
+
+
+def told(target: str) -> dict[str, int]:
+    """Ask `grpc.health.v1` on a connection of its own."""
+    with sync_connected(target) as channel:
+        check = checking(channel)
+        return {name: check(request(name), timeout=GENEROUS).status for name in ALIVE_ONLY}
+
+
+def check_the_end(process: Process, found: list[Poll]) -> None:
+    """See that the probes were alive and not ready at every poll, and went last."""
+    assert {(200, 503)} == {(health[0], ready[0]) for health, ready in found}
+    phases = [phase for health, ready in found for _, phase in (health, ready)]
+    assert "draining" in phases
+    order = ["delaying", "draining", "closing"]
+    assert sorted(phases, key=lambda phase: order.index(phase or "")) == phases
+    last = [line for line in process.lines if line.endswith(LAST)]
+    assert list(LAST) == [next(end for end in LAST if line.endswith(end)) for line in last]
 
 
 def test_the_probes_answer_until_the_call_has_ended(backend: str) -> None:
@@ -63,10 +100,35 @@ def test_the_probes_answer_until_the_call_has_ended(backend: str) -> None:
         assert process.wait() == 0
         call.join(GENEROUS)
     assert (200, b"the result") == (call.result and (call.result[0], call.result[2]))
-    assert {(200, 503)} == {(health[0], ready[0]) for health, ready in found}
-    phases = [phase for health, ready in found for _, phase in (health, ready)]
-    assert "draining" in phases
-    order = ["delaying", "draining", "closing"]
-    assert sorted(phases, key=lambda phase: order.index(phase or "")) == phases
-    last = [line for line in process.lines if line.endswith(LAST)]
-    assert list(LAST) == [next(end for end in LAST if line.endswith(end)) for line in last]
+    check_the_end(process, found)
+
+
+def test_the_probes_answer_until_the_grpc_call_has_ended(backend: str, tmp_path: Path) -> None:
+    """By HTTP, and by gRPC: also on the server's own port, where kubelets are often told to ask."""
+    end_of_call = tmp_path / "end of call"
+    os.mkfifo(end_of_call)
+    program = running_program(__file__, "probes_outlive_drain_grpc", backend, str(end_of_call))
+    with program as process, contextlib.ExitStack() as stack:
+        _, web, health, port = process.until(r"> serves (\S+) (\S+) (\d+)")[0].split()[-4:]
+        process.until("running")
+        assert {*told(web).values(), *told(health).values()} == {SERVING}
+        channel = stack.enter_context(sync_connected(web))
+        call = channel.unary_unary("/shop.Orders/Slow").future(b"")
+        process.until("> call begins")
+        process.send(signal.SIGTERM)
+        process.until("shutting down: received SIGTERM")
+
+        answers = [told(one) for _ in range(5) for one in (web, health)]
+        found = [poll(int(port))]
+        process.until("draining")
+        answers += [told(one) for _ in range(5) for one in (web, health)]
+        found += [poll(int(port))]
+        end_of_call.write_bytes(b"now")
+        found += polls(int(port))
+
+        assert process.wait() == 0
+        assert call.result(GENEROUS) == b"the result"
+        assert [ALIVE_ONLY] * 20 == answers
+        with pytest.raises(grpc.RpcError):
+            told(health)
+    check_the_end(process, found)

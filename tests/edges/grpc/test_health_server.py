@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from lifecycle import Outcome, Registry, events
-from lifecycle.errors import PreflightError
+from lifecycle.errors import PreflightError, SettingsError
 from lifecycle.integrations import grpc as lifecycle_grpc
 from tests.edges.grpc import tls
 from tests.edges.grpc.kit import (
@@ -163,5 +163,5 @@ async def test_it_answers_many_at_once() -> None:
 def test_it_says_where_it_is() -> None:
     """And what is no address."""
     assert repr(lifecycle_grpc.health_server(":80")) == "<grpc.HealthServer at 127.0.0.1:80>"
-    with pytest.raises(ValueError, match="address is 'shop'"):
+    with pytest.raises(SettingsError, match="address is 'shop'"):
         lifecycle_grpc.health_server("shop")

@@ -13,7 +13,7 @@ import grpc.aio
 import pytest
 
 import lifecycle
-from lifecycle import Limits, Outcome, Settings, events
+from lifecycle import Lifetime, Limits, Outcome, Settings, events
 from lifecycle.errors import CrashedError, DrainTimeoutError
 from tests.edges.grpc.kit import (
     MEGABYTES,
@@ -262,6 +262,51 @@ async def test_a_call_that_never_says_what_it_wants_is_cut_off() -> None:
     report = await run(shop, body, within(0.4, drain=0.1))
 
     assert [("web", "/shop.Orders/Get")] == [(w.component, w.what) for w in report.in_flight]
+
+
+async def test_work_of_its_own_that_is_cut_off_with_a_call() -> None:
+    """Both are named, and the client is told the same."""
+
+    class Holding(Orders):
+        async def slow(self, request: bytes, context: Any) -> bytes:
+            with Lifetime.current().hold("a parcel"):
+                return await super().slow(request, context)
+
+    orders = Holding()
+    shop, server = shop_of(orders)
+    heard = []
+
+    async def body(system: System) -> None:
+        async with connected(server.target) as channel:
+            slow = channel.unary_unary("/shop.Orders/Slow")(b"")
+            await orders.has_said("slow")
+            system.shut_down("deploy")
+            heard.append(await refusal_of(slow))
+
+    report = await run(shop, body, within(5, drain=0.1))
+
+    assert heard == [CUT_OFF]
+    assert ["/shop.Orders/Slow", "a parcel"] == [work.what for work in report.in_flight]
+
+
+async def test_a_second_interrupt_cuts_everything_off() -> None:
+    """Calls are told as at any end of their time."""
+    orders = Orders()
+    shop, server = shop_of(orders)
+    heard = []
+
+    async def body(system: System) -> None:
+        async with connected(server.target) as channel:
+            slow = channel.unary_unary("/shop.Orders/Slow")(b"")
+            await orders.has_said("slow")
+            system.signal(signal.SIGINT, ago=1)
+            system.signal(signal.SIGINT)
+            heard.append(await refusal_of(slow))
+
+    report = await run(shop, body, Settings(drain_timeout=60, grace_period=90))
+
+    assert heard == [CUT_OFF]
+    assert report.outcome is Outcome.FORCED
 
 
 async def test_an_answer_that_was_made_is_sent() -> None:

@@ -11,9 +11,10 @@ import anyio
 import grpc
 import grpc.aio
 import pytest
+from typing_extensions import assert_type
 
-from lifecycle import Lifetime, Limits, Outcome, Registry, Settings
-from lifecycle.errors import StartError, StartTimeoutError, UnknownComponentError
+from lifecycle import Component, Lifetime, Limits, Outcome, Registry, Settings, requires
+from lifecycle.errors import SettingsError, StartError, StartTimeoutError, UnknownComponentError
 from lifecycle.integrations import grpc as lifecycle_grpc
 from tests.edges.grpc import tls
 from tests.edges.grpc.kit import (
@@ -30,6 +31,7 @@ from tests.edges.grpc.kit import (
 from tests.edges.grpc.services import DatabaseGoneError, Noticing, Orders, add_service
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from lifecycle import System
@@ -126,7 +128,7 @@ async def test_with_tls() -> None:
 @pytest.mark.parametrize("address", ["", "shop", ":x", "shop:", "[zz]:80", ":99999"])
 def test_what_is_no_address(address: str) -> None:
     """It is said at once, and how it is written."""
-    with pytest.raises(ValueError, match=r'"HOST:PORT" or ":PORT", .* or .unix:PATH'):
+    with pytest.raises(SettingsError, match=r'"HOST:PORT" or ":PORT", .* or "unix:PATH"'):
         lifecycle_grpc.server(lambda _: None, address=address)
 
 
@@ -198,6 +200,27 @@ async def test_servicers_that_cannot_be_added() -> None:
     assert report.outcome is Outcome.START_FAILED
     assert isinstance(report.errors[0].__cause__, DatabaseGoneError)
     assert await is_refused(ports[0])
+
+
+async def test_it_can_be_built() -> None:
+    """By a function, of what it requires; what is built is typed as a server."""
+    shop = Registry("shop")
+
+    @shop.component
+    async def orders() -> Orders:
+        return Orders()
+
+    @shop.build(drain_timeout=20)
+    def web(orders: Orders = requires(orders)) -> lifecycle_grpc.Server:
+        return lifecycle_grpc.server(orders.add, address="127.0.0.1:0")
+
+    assert_type(web, Component[lifecycle_grpc.Server])
+
+    async def body(system: System) -> None:
+        async with connected(system[web].target) as channel:
+            assert await greeting(channel) == b"hello piano"
+
+    assert (await run(shop, body)).outcome is Outcome.CLEAN
 
 
 async def test_servicers_may_be_added_asynchronously() -> None:
@@ -384,6 +407,36 @@ async def test_calls_can_wait_for_less_than_the_system() -> None:
         "strict": (UNAVAILABLE, "the service is starting, and waits for 'cache'"),
         "lost": (UNAVAILABLE, "'broken' has failed"),
     }
+
+
+@pytest.mark.rule("B1")
+@pytest.mark.parametrize("method", ["Get", "Ticks"])
+async def test_a_handler_that_meets_what_is_not_ready(method: str) -> None:
+    """Its client is told what, and to come back, and nothing else of the error."""
+    shop = Registry("shop")
+    told = []
+
+    async def look(request: bytes, context: Any) -> bytes:
+        return bytes(Lifetime.current().system[cache], "utf-8")
+
+    async def look_and_say(request: bytes, context: Any) -> AsyncIterator[bytes]:
+        yield await look(request, context)
+
+    methods = {"Get": ("unary", look), "Ticks": ("downstream", look_and_say)}
+    server = lifecycle_grpc.server(
+        lambda server: add_service(server, methods), address="127.0.0.1:0", requires=()
+    )
+    shop.add(server, name="web")
+
+    @shop.component(after=["web"])
+    async def cache() -> str:
+        async with connected(server.target) as channel:
+            stream = channel.unary_stream(f"/shop.Orders/{method}")(b"")
+            told.append(await refusal_of(stream.read()))
+        return "a cache"
+
+    assert (await run(shop)).outcome is Outcome.CLEAN
+    assert told == [(UNAVAILABLE, "the service is not ready: 'cache' is starting")]
 
 
 async def test_what_is_required_has_to_be_there() -> None:

@@ -12,7 +12,7 @@ import grpc
 import pytest
 
 from lifecycle import Lifetime, Limits, Outcome, Registry, Settings
-from lifecycle.errors import DrainTimeoutError, StartTimeoutError
+from lifecycle.errors import DrainTimeoutError, SettingsError, StartTimeoutError
 from lifecycle.integrations import grpc as lifecycle_grpc
 from tests.edges.grpc.kit import (
     MEGABYTES,
@@ -201,7 +201,7 @@ async def test_health_needs_no_worker() -> None:
     [
         ({"wrokers": 3}, TypeError, "unexpected keyword argument 'wrokers'"),
         ({"thread_pool": None}, TypeError, "say how many `workers` there are"),
-        ({"workers": 0}, ValueError, "workers is 0, but must be at least 1"),
+        ({"workers": 0}, SettingsError, "workers is 0, but must be at least 1"),
     ],
 )
 def test_what_cannot_be_said(options: Any, error: type[Exception], words: str) -> None:
@@ -446,6 +446,38 @@ async def test_a_call_that_fails() -> None:
         grpc.StatusCode.UNKNOWN,
         grpc.StatusCode.UNIMPLEMENTED,
     ]
+
+
+@pytest.mark.rule("B1")
+@pytest.mark.parametrize("method", ["Get", "Ticks"])
+async def test_a_handler_that_meets_what_is_not_ready(method: str) -> None:
+    """Its client is told what, and to come back, and nothing else of the error."""
+    shop = Registry("shop")
+    systems: list[System] = []
+    told = []
+
+    def look(request: bytes, context: Any) -> bytes:
+        return bytes(systems[0][cache], "utf-8")
+
+    def look_and_say(request: bytes, context: Any) -> Iterator[bytes]:
+        yield look(request, context)
+
+    methods = {"Get": ("unary", look), "Ticks": ("downstream", look_and_say)}
+    server = lifecycle_grpc.sync_server(
+        lambda server: add_service(server, methods), address="127.0.0.1:0", requires=()
+    )
+    shop.add(server, name="web")
+
+    @shop.component(after=["web"])
+    async def cache(life: Lifetime) -> str:
+        systems.append(life.system)
+        with sync_connected(server.target) as channel:
+            stream = channel.unary_stream(f"/shop.Orders/{method}")(b"")
+            told.append(await in_thread(sync_refusal_of, lambda: next(stream)))
+        return "a cache"
+
+    assert (await run(shop)).outcome is Outcome.CLEAN
+    assert told == [(UNAVAILABLE, "the service is not ready: 'cache' is starting")]
 
 
 async def test_without_a_system_calls_are_finished_too() -> None:

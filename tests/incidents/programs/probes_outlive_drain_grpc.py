@@ -1,16 +1,17 @@
-"""A gRPC service with a call that takes its time, and health that is asked all the while."""
+"""A gRPC server with one slow call, and probes beside it, by HTTP and by gRPC."""
 
 from __future__ import annotations
 
 import sys
-import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import anyio
+import anyio.to_thread
 
 import lifecycle
-from lifecycle import Lifetime, Registry, Settings, requires
+from lifecycle import Lifetime, Registry, Settings
 from lifecycle.integrations import grpc
+from lifecycle.probes import ProbeServer
 from tests.e2e.say import say
 from tests.edges.grpc.services import add_service
 
@@ -18,56 +19,59 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 BACKEND: Any = sys.argv[1]
-SECONDS = 1.0
-"""The 30 s of the incident."""
+END_OF_CALL = Path(sys.argv[2])
+"""A FIFO, which is written to when the call is to end: after 30 s in the incident."""
+
 shop = Registry("shop")
+probes = ProbeServer("127.0.0.1:0")
 health = grpc.health_server("127.0.0.1:0")
 
 
 @shop.component
-async def database() -> AsyncIterator[str]:
-    """Something that the call needs until its end."""
-    yield "a database"
+async def database() -> AsyncIterator[None]:
+    """Takes a moment to close, behind the server."""
+    yield
+    await anyio.sleep(0.25)
     say("database closed")
 
 
-async def pack(request: bytes, context: Any) -> bytes:
-    """Take a while."""
-    say("packs")
-    await anyio.sleep(SECONDS)
-    say("packed")
-    return b"packed"
+def slow(request: bytes, context: Any) -> bytes:
+    """Answer slowly, in a thread."""
+    say("call begins")
+    END_OF_CALL.read_bytes()
+    say("call ends")
+    return b"the result"
 
 
-def pack_in_thread(request: bytes, context: Any) -> bytes:
-    """Do the same in a thread."""
-    say("packs")
-    threading.Event().wait(SECONDS)
-    say("packed")
-    return b"packed"
+async def slow_async(request: bytes, context: Any) -> bytes:
+    """Do the same on the event loop."""
+    return await anyio.to_thread.run_sync(slow, request, context)
 
 
-@shop.build
-def web(database: str = requires(database)) -> grpc.Server | grpc.SyncServer:
-    """Serve, by what the event loop can do."""
-    del database
-    if BACKEND == "trio":
-        return grpc.sync_server(
-            lambda server: add_service(server, {"Pack": ("unary", pack_in_thread)}),
-            address="127.0.0.1:0",
-        )
-    return grpc.server(
-        lambda server: add_service(server, {"Pack": ("unary", pack)}), address="127.0.0.1:0"
+server: Any
+if BACKEND == "trio":  # grpc.aio does not run there
+    server = grpc.sync_server(
+        lambda server: add_service(server, {"Slow": ("unary", slow)}), address="127.0.0.1:0"
     )
+else:
+    server = grpc.server(
+        lambda server: add_service(server, {"Slow": ("unary", slow_async)}), address="127.0.0.1:0"
+    )
+shop.add(server, name="web", after=[database])
 
 
-@shop.service
-async def announcer(life: Lifetime, web: Any = requires(web)) -> None:
+@shop.service(after=["web"])
+async def tell(life: Lifetime) -> None:
     """Say where everything is."""
-    say("serves", web.target, health.target)
+    say("serves", server.target, health.target, probes.port)
     life.started()
     await life.wait_draining()
 
 
-settings = Settings(drain_delay=0.3, grace_period=60)
-lifecycle.run(shop, settings, backend=BACKEND, companions=[health])
+lifecycle.run(
+    shop,
+    Settings(drain_delay=0.25, grace_period=60),
+    backend=BACKEND,
+    companions=[probes, health],
+)
+say("run returned")

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from lifecycle.integrations._sockets import bind
+from lifecycle.errors import SettingsError
 from lifecycle.settings.address import EXPECTED, parse_address
+from lifecycle.sockets import bind
 
 if TYPE_CHECKING:
     import grpc
@@ -23,7 +24,7 @@ class Address:
         """Take it apart.
 
         Raises:
-            ValueError: it is none.
+            SettingsError: it is none.
 
         """
         self._text = text
@@ -34,8 +35,8 @@ class Address:
             try:
                 self._host, self._wanted = parse_address(text)
             except ValueError:
-                message = f"address is {text!r}, but must be {EXPECTED}, or 'unix:PATH'"
-                raise ValueError(message) from None
+                expected = f'{EXPECTED}, or "unix:PATH"'
+                raise SettingsError("address", text, expected) from None
         self.port = self._wanted
         """The port; where it was 0, the one that was found, once somebody listens there."""
 

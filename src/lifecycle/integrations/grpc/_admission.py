@@ -11,17 +11,25 @@ import anyio
 import grpc
 import grpc.aio
 
+from lifecycle.errors import ClosedError, NotReadyError, WorkCancelledError
 from lifecycle.integrations.grpc._calls import HEALTH
 from lifecycle.integrations.grpc._handlers import behavior_of, with_behavior
-from lifecycle.integrations.grpc._refusals import CUT_OFF, RefusedError, abort, refusing
+from lifecycle.integrations.grpc._refusals import (
+    CUT_OFF,
+    RefusedError,
+    abort,
+    not_ready,
+    refusing,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 
     from lifecycle.integrations.grpc._calls import Calls
     from lifecycle.integrations.grpc._handlers import Handler
 
     Context = grpc.aio.ServicerContext[Any, Any]
+    Behavior = Callable[[Any, Context], Awaitable[Any]]
 
 
 class Admission(grpc.aio.ServerInterceptor):
@@ -93,28 +101,30 @@ class _Rpc:
     def handled_by(self, handler: Handler) -> Handler:
         """Put what cuts it off around a handler."""
         behavior = behavior_of(handler)
-
-        async def call(request: Any, context: Context) -> Any:
-            with self._cuttable():
-                return await behavior(request, context)
-            return await self._say_the_last_word(context)
-
-        async def iterate(request: Any, context: Context) -> None:
-            with self._cuttable():
-                async with contextlib.aclosing(behavior(request, context)) as responses:
-                    async for response in responses:
-                        await context.write(response)
-                return
-            await self._say_the_last_word(context)
-
         # These are the questions that gRPC asks, too.
         if inspect.isasyncgenfunction(behavior):
-            return with_behavior(handler, iterate)
+            return with_behavior(handler, self._around(_writing(behavior)))
         if inspect.iscoroutinefunction(behavior):
-            return with_behavior(handler, call)
+            return with_behavior(handler, self._around(behavior))
         # gRPC calls it in a thread, which nothing can interrupt.
         self._is_in_thread = True
         return handler
+
+    def _around(self, behavior: Behavior) -> Behavior:
+        async def respond(request: Any, context: Context) -> Any:
+            why = CUT_OFF
+            try:
+                with self._cuttable():
+                    return await behavior(request, context)
+            except WorkCancelledError:
+                pass  # a piece of it was held for itself, and cut off with it
+            except (NotReadyError, ClosedError) as error:
+                why = not_ready(error)
+            if not context.done():
+                await abort(context, why)
+            return None
+
+        return respond
 
     @contextlib.contextmanager
     def _cuttable(self) -> Generator[None]:
@@ -126,6 +136,13 @@ class _Rpc:
             finally:
                 self._scope = None
 
-    async def _say_the_last_word(self, context: Context) -> None:
-        if not context.done():
-            await abort(context, CUT_OFF)
+
+def _writing(behavior: Callable[[Any, Context], AsyncGenerator[Any]]) -> Behavior:
+    """Let an async generator answer by gRPC's other way: so it is closed where it ran."""
+
+    async def respond(request: Any, context: Context) -> None:
+        async with contextlib.aclosing(behavior(request, context)) as responses:
+            async for response in responses:
+                await context.write(response)
+
+    return respond

@@ -45,7 +45,7 @@ def health_server(
         options: channel arguments of gRPC.
 
     Raises:
-        ValueError: `address` is none.
+        SettingsError: `address` is none.
 
     """
     return HealthServer(address, credentials, options)

@@ -27,7 +27,7 @@ class Listening(ABC):
         """Note where it is to listen.
 
         Raises:
-            ValueError: `address` is none.
+            SettingsError: `address` is none.
 
         """
         self._address = Address(address)

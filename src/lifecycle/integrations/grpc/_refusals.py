@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import grpc
 import grpc.aio
 
+from lifecycle.errors import NotReadyError
+
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
+
+    from lifecycle.errors import ClosedError
 
 SHUTTING_DOWN: Final = "the service is shutting down"
 CUT_OFF: Final = "the service is shutting down, and the time for this call is over"
@@ -19,6 +23,13 @@ _AGAIN: Final = (("grpc-retry-pushback-ms", "1000"),)
 
 class RefusedError(Exception):
     """A call is not taken; the text is for its client, and holds no secrets."""
+
+
+def not_ready(error: NotReadyError | ClosedError) -> str:
+    """Say for a call what it has run into; nothing else of the error gets out."""
+    if isinstance(error, NotReadyError):
+        return f"the service is not ready: {error.component!r} is {error.state}"
+    return SHUTTING_DOWN
 
 
 async def abort(context: grpc.aio.ServicerContext[Any, Any], why: str) -> NoReturn:

@@ -55,7 +55,7 @@ def server(
 
     Raises:
         TypeError: an option is unknown.
-        ValueError: `address` is none.
+        SettingsError: `address` is none.
 
     """
     inspect.signature(grpc.aio.server).bind(**options)

@@ -16,17 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
+from lifecycle.errors import ClosedError, NotReadyError
 from lifecycle.integrations.grpc._calls import HEALTH
 from lifecycle.integrations.grpc._handlers import behavior_of, with_behavior
 from lifecycle.integrations.grpc._refusals import (
     SHUTTING_DOWN,
     RefusedError,
     abort_sync,
+    not_ready,
     refusing_sync,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
     from concurrent.futures import ThreadPoolExecutor
 
     from anyio.from_thread import BlockingPortal
@@ -89,11 +91,12 @@ class SyncAdmission(grpc.ServerInterceptor):
             rpc = _Rpc(self._take(method, context), self._portal)
             if not context.add_callback(rpc.one_ended):
                 rpc.one_ended()
-            with contextlib.ExitStack() as at_end:
-                at_end.callback(rpc.one_ended)
+            with contextlib.ExitStack() as around:
+                around.callback(rpc.one_ended)
+                around.enter_context(_saying_what_is_not_ready(context))
                 responses = behavior(request, context, *more)
                 if handler.response_streaming and responses is not None:
-                    return _iterate(responses, at_end.pop_all())
+                    return _iterate(responses, around.pop_all())
                 return responses
 
         return with_behavior(handler, respond)
@@ -128,9 +131,17 @@ class _Rpc:
             self._portal.start_task_soon(self._call.end)
 
 
-def _iterate(responses: Iterable[Any], at_end: contextlib.ExitStack) -> Iterator[Any]:
-    with at_end:
+def _iterate(responses: Iterable[Any], around: contextlib.ExitStack) -> Iterator[Any]:
+    with around:
         yield from responses
+
+
+@contextlib.contextmanager
+def _saying_what_is_not_ready(context: grpc.ServicerContext) -> Generator[None]:
+    try:
+        yield
+    except (NotReadyError, ClosedError) as error:
+        abort_sync(context, not_ready(error))
 
 
 def _where_is(thread: int) -> str:

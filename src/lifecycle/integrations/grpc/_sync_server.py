@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 
+from lifecycle.errors import SettingsError
 from lifecycle.integrations.grpc import _sync_health
 from lifecycle.integrations.grpc._declared import Declared
 from lifecycle.integrations.grpc._listening import Listening, owner
@@ -60,15 +61,14 @@ def sync_server(  # noqa: PLR0913  each of these is said by some, and all but tw
 
     Raises:
         TypeError: an option is unknown.
-        ValueError: `address` is none, or there are no `workers`.
+        SettingsError: `address` is none, or there are no `workers`.
 
     """
     if "thread_pool" in options:
         message = "gRPC's 'thread_pool' cannot be used here: say how many `workers` there are"
         raise TypeError(message)
     if workers < 1:
-        message = f"workers is {workers!r}, but must be at least 1"
-        raise ValueError(message)
+        raise SettingsError("workers", workers, "at least 1")
     inspect.signature(grpc.server).bind(None, **options)
     declared = Declared(register, health, requires, options)
     return SyncServer(declared, address, credentials, workers)
