@@ -11,13 +11,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from lifecycle.probes.answers import Answer, Probe, ask, shown
+from lifecycle.probes.asgi import status_app
 from lifecycle.probes.bounds import Bounds
 
 if TYPE_CHECKING:
     from lifecycle import Settings
     from lifecycle.probes.server import ProbeServer as ProbeServer
 
-__all__ = ["Answer", "Bounds", "Probe", "ProbeServer", "ask", "companion", "shown"]
+__all__ = ["Answer", "Bounds", "Probe", "ProbeServer", "ask", "companion", "shown", "status_app"]
 
 
 def companion(settings: Settings) -> ProbeServer:
