@@ -201,5 +201,7 @@ def test_a_hook_that_can_never_be_ended_does_not_hang_the_test(backend: Any) -> 
             with contextlib.suppress(anyio.get_cancelled_exc_class()):  # the mistake in question
                 await anyio.sleep(60)
 
-    with pytest.raises(testing.BrokenPromiseError, match=r"(?s)it never ended.*'lifecycle: broken' waits"):
+    with pytest.raises(
+        testing.BrokenPromiseError, match=r"(?s)never ended.*'lifecycle: broken' waits"
+    ):
         testing.verify(shop, backends=[backend], seeds=[None])
