@@ -71,7 +71,7 @@ def live(  # noqa: PLR0913  what there is to say of a life
         shut_down_at: ask for a shutdown as soon as this line, without its time, stands in the
             transcript: ``"jobs starts"``.
         backend: ``"asyncio"`` or ``"trio"``.
-        seed: as for :func:`lifecycle.testing.run`.
+        seed: as for ``testing.run``.
         limit: for how many virtual seconds it may go on; a day.
         companions: as for :func:`lifecycle.running`.
         observers: likewise.
