@@ -29,7 +29,7 @@ changes nothing: no scenario depends on a duration being short."""
 
 _random = random.Random(0)  # noqa: S311  not for secrets
 ANY_TIMES = [_random.uniform(1, 10) * 10.0**n for n in range(-3, 10) for _ in range(2)]
-"""Times that do not add up: that of one and the difference to the next is not always the next."""
+"""Times of all magnitudes."""
 
 
 def in_real_time(backend: str, function: Callable[[], Awaitable[T]]) -> T:
