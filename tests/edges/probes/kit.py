@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from lifecycle.events import Observer
 
+LONG = Settings(drain_delay=500, grace_period=600)
+"""For shutdowns that a test looks at for as long as it needs."""
 PATHS = (*PROBES, STATUS)
 """Where there is JSON."""
 EXAMPLES = int(os.environ.get("LIFECYCLE_FUZZ", "100"))
@@ -171,6 +173,14 @@ def codes_in(answers: bytes) -> list[int]:
 
 class WatchedCrowd(Crowd):
     """The connections of a server, as a test can wait for them."""
+
+    left_by_themselves = False
+    """Whether at the end all were closed in time, and none was cut off."""
+
+    async def close(self) -> None:
+        """Note how it ends."""
+        await super().close()
+        self.left_by_themselves = True
 
     async def all_wait(self, size: int) -> None:
         """Wait until there are so many, and all of them wait for their client."""

@@ -219,7 +219,7 @@ async def test_where_all_are_busy_the_next_one_waits() -> None:
         await go_on.wait()
 
     bounds = Bounds(connections=2)
-    settings = Settings(check_timeout=20)
+    settings = Settings(check_timeout=600)
     async with (
         serving(shop, settings, bounds=bounds) as (_, server),
         contextlib.AsyncExitStack() as stack,
@@ -248,7 +248,7 @@ async def test_who_waits_for_a_check_is_not_dismissed() -> None:
 
     bounds = Bounds(connections=2)
     async with (
-        serving(shop, Settings(check_timeout=20), bounds=bounds) as (_, server),
+        serving(shop, Settings(check_timeout=600), bounds=bounds) as (_, server),
         contextlib.AsyncExitStack() as stack,
     ):
         busy, idle = await crowd(stack, server, 2)

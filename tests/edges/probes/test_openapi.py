@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lifecycle import Registry, Settings
+from lifecycle import Registry
 from lifecycle.probes.openapi import description
 from lifecycle.probes.responses import Codes
-from tests.edges.probes.kit import EXAMPLES, PATHS, get, serving
+from tests.edges.probes.kit import EXAMPLES, LONG, PATHS, get, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +68,7 @@ async def test_every_answer_is_described(path: str) -> None:
     async def answers(_: str) -> bool:
         return False
 
-    async with serving(shop, Settings(drain_delay=10)) as (system, server):
+    async with serving(shop, LONG) as (system, server):
         await get(server, "/ready")
         with system.hold("order 17"):
             replies = [await get(server, path)]
