@@ -379,6 +379,31 @@ def test_events_come_in_pairs(life: Life) -> None:
     assert sorted(event.at for event in told) == [event.at for event in told]
 
 
+@pytest.mark.rule("R5")
+@pytest.mark.uvloop
+@pytest.mark.parametrize("interrupt", [SystemExit(3), KeyboardInterrupt()], ids=repr)
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_start_that_is_interrupted_has_ended_too(
+    life: Life, interrupt: BaseException, *, mapped: bool
+) -> None:
+    """It has its -ed event, which says that it was given up: that is no failure of its own."""
+    shop = Registry("shop")
+    told: list[Any] = []
+
+    def raise_it(_: object = None) -> None:
+        raise interrupt
+
+    if mapped:
+        shop.value(1, name="one").map(raise_it, name="web")
+    else:
+        shop.component(raise_it, name="web")
+    life.live(shop, observers=[told.append])
+    began, ended = (event for event in told if getattr(event, "component", None) == "web")
+    assert isinstance(began, events.ComponentStarting)
+    assert isinstance(ended, events.ComponentStarted)
+    assert isinstance(ended.error, ClosedError)
+
+
 def test_durations_are_those_of_the_hooks(life: Life) -> None:
     """In the events and in the report alike."""
     shop = Registry("shop")

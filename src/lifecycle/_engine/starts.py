@@ -79,23 +79,24 @@ class Starts:
             if error is not None and not is_cancellation(error):
                 self._failed_while_unwinding(host, error)
             if host.cancelled:
-                self.given_up(host, duration)
+                self.given_up(node, duration)
             self._engine.mark(node.index)
             self._engine.apply(self._engine.machine.unwound, node.index)
         elif isinstance(error, (SystemExit, KeyboardInterrupt)):
             self._engine.shutdown.interrupted(error, f"the start of {node.name!r}")
+            self.given_up(node, duration)
             self._engine.mark(node.index)
             self._engine.apply(self._engine.machine.unwound, node.index)
         else:
             self._start_failed(host, _start_error(node, error), unwinding=False)
 
-    def given_up(self, host: Host, duration: float) -> None:
+    def given_up(self, node: Node, duration: float) -> None:
         """A start has ended because the whole start was given up: that is no failure of its own."""
         self._engine.tell(
             events.ComponentStarted,
-            component=host.node.name,
+            component=node.name,
             duration=duration,
-            error=ClosedError(host.node.name, self._engine.shutdown.reason or ""),
+            error=ClosedError(node.name, self._engine.shutdown.reason or ""),
         )
 
     def _failed_while_unwinding(self, host: Host, error: BaseException) -> None:
@@ -165,6 +166,7 @@ class Starts:
             value = self._engine.in_own_context(node.function, source)
         except (SystemExit, KeyboardInterrupt) as error:
             self._engine.shutdown.interrupted(error, f"the start of {node.name!r}")
+            self.given_up(node, 0.0)
             self._engine.apply(self._engine.machine.unwound, node.index)
         except BaseException as error:  # noqa: BLE001  a failed start
             host = Host(self._engine, node)

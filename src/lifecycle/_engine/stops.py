@@ -77,7 +77,7 @@ class Stops:
         self._engine.account.incomplete(error, node.index)
         if hook == "start":
             if host.cancelled:
-                self._engine.starts.given_up(host, self._engine.loop.now() - host.began)
+                self._engine.starts.given_up(node, self._engine.loop.now() - host.began)
             self._engine.mark(node.index)
             self._engine.apply(self._engine.machine.unwound, node.index)
         elif hook == "drain":
