@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from lifecycle import Lifetime, Registry, requires, testing
+from lifecycle import Lifetime, Registry, cli, requires, testing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
 
 
 def sound() -> Registry:
@@ -205,3 +206,36 @@ def test_a_hook_that_can_never_be_ended_does_not_hang_the_test(backend: Any) -> 
         testing.BrokenPromiseError, match=r"(?s)never ended.*'lifecycle: broken' waits"
     ):
         testing.verify(shop, backends=[backend], seeds=[None])
+
+
+@pytest.mark.parametrize(("is_sound", "code"), [(True, 0), (False, 1)])
+def test_the_command_line_verifies(
+    *,
+    is_sound: bool,
+    code: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`lifecycle check --verify` says what was tried, or found, and ends with 0 or 1."""
+    hook = "pass" if is_sound else "await anyio.sleep_forever()"
+    module = f"verified_{code}"
+    (tmp_path / f"{module}.py").write_text(
+        "import anyio\n"
+        "from lifecycle import Registry\n"
+        "shop = Registry('shop')\n"
+        "@shop.component\n"
+        "async def web(): raise OSError('it talks to the world')\n"
+        "@shop.component\n"
+        "async def database():\n"
+        "    yield 'database'\n"
+        f"    {hook}\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+    assert code == cli.main(["check", "--verify", "--without", "web", f"{module}:shop"])
+    said = capsys.readouterr().out
+    assert ("every promise was kept" in said) is is_sound
+    assert (f"from {module} import shop" in said) is not is_sound
+    assert ("testing.live(shop.without('web')" in said) is not is_sound
