@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import socket
 import threading
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
@@ -154,6 +156,46 @@ def test_a_system_that_stalls(backend: str) -> None:
     error = stalls(backend, main)
     assert any("await anyio.Event().wait()" in wait.where for wait in error.waits)
     assert ["closed"] == log
+
+
+def test_what_goes_on_for_too_long(backend: str) -> None:
+    """Where a run has a limit, it is given up when that is over."""
+
+    async def main() -> None:
+        for _ in range(100):
+            await anyio.sleep(7)
+
+    error = stalls(backend, main, limit=100)
+    assert "it was to end within 100 s of virtual time, and goes on" == error.reason
+    assert 98 == error.now
+
+
+def test_what_never_waits(backend: str) -> None:
+    """Where a run has a limit, it is given up when its patience is over: time cannot move."""
+
+    async def main() -> None:
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            while True:
+                with contextlib.suppress(anyio.get_cancelled_exc_class()):  # the mistake
+                    await anyio.sleep(1)
+
+    error = stalls(backend, main, limit=100, patience=SOON)
+    assert (
+        "something runs, time after time, for 0.05 s of real time, and never waits: "
+        "does it swallow its cancellation?"
+    ) == error.reason
+
+
+def test_what_has_much_to_do(backend: str) -> None:
+    """A run without a limit may be busy for as long as it takes."""
+
+    async def main() -> float:
+        for _ in range(20_000):
+            await anyio.lowlevel.checkpoint()
+        return testing.clock().now
+
+    assert 0 == in_virtual_time(backend, main, patience=SOON)
 
 
 # --- with the world outside ----------------------------------------------------------------------

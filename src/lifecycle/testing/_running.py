@@ -52,7 +52,8 @@ def run(  # noqa: PLR0913  what there is to say of a run
         patience: for how many real seconds to wait for the world outside: threads, sockets,
             subprocesses, and what holds time.
         limit: for how many virtual seconds it may run; what goes on then is cancelled, and what
-            goes on even then is left behind, with a wrecked event loop.
+            goes on even then is left behind, with a wrecked event loop. So is what never waits, and
+            so keeps time from moving, when `patience` is over.
 
     Returns:
         What it returns.

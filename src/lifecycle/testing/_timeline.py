@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from lifecycle.testing._stacks import Wait
 
 
-_LOOKS_AFTER: Final = 1000
-"""After how many turns of the event loop the real clock is looked at."""
+_MANY: Final = 10_000
+"""How often an event loop turns without a rest before that is suspicious."""
 
 
 class Timeline:
@@ -47,7 +47,8 @@ class Timeline:
         self.auto = True
         """Whether time moves by itself when all wait."""
         self.limit = math.inf
-        """When a run is given up that does not end by itself, in virtual seconds."""
+        """When a run is given up that does not end by itself, in virtual seconds; one that turns
+        without a rest, when its patience is over."""
         self.is_spent = False
         """Whether that is the case."""
         self.patience = patience
@@ -58,7 +59,7 @@ class Timeline:
         self.stalled: StalledError | None = None
         """Why it was ended so."""
         self._turns = 0
-        self._moved = (-1.0, 0.0)
+        self._turns_since = 0.0
         self._wake: Callable[[], object] = _do_nothing
         self._holds: dict[object, str] = {}
         self._advances: list[tuple[float, int, anyio.Event]] = []
@@ -76,6 +77,7 @@ class Timeline:
         self.patience = self._first_patience
         self.is_spent = False
         self.stalled = None
+        self._turns = 0
         self._wake = wake
         self._advances.clear()
 
@@ -133,17 +135,23 @@ class Timeline:
         """Note a turn of the event loop; says whether it turns for nothing, and for too long.
 
         Something always runs, and so time cannot move: a task that swallows its cancellation is
-        cancelled again in each turn, and may do so for ever.
+        cancelled again in each turn, and may do so for ever. Only a run with a limit is given up
+        for that: nobody can tell it from one that has much to do, such as starting a hundred
+        thousand components.
         """
+        if self.limit == math.inf:
+            return False
+        if not self._turns:
+            self._turns_since = time.monotonic()
         self._turns += 1
-        if self._turns % _LOOKS_AFTER:
+        if self._turns % _MANY:
             return False
-        at, since = self._moved
-        if at != self.now:
-            self._moved = self.now, time.monotonic()
-            return False
-        self.is_spent = time.monotonic() - since > self.patience
+        self.is_spent = time.monotonic() - self._turns_since > self.patience
         return self.is_spent
+
+    def rest(self) -> None:
+        """Note that the event loop has nothing to run: what it did was not for nothing."""
+        self._turns = 0
 
     def move(self, due: float) -> bool:
         """Go on to what comes next: all wait, and time is not held.
@@ -187,7 +195,7 @@ class Timeline:
         return give_up
 
     def _reason(self) -> str:
-        if self.is_spent and self._moved[0] == self.now:
+        if self.is_spent and self._turns >= _MANY:
             return (
                 f"something runs, time after time, for {self.patience:g} s of real time, and never "
                 "waits: does it swallow its cancellation?"

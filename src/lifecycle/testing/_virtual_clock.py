@@ -62,6 +62,7 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
         self._messenger = None
         self.steps = 0
         self._looks = False
+        self._goes_round = False
         self._looked_after = -1
         self._is_held = False
         self._is_changed = False
@@ -70,15 +71,18 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
         self.timeline.begin(self._wake)
         self.timeline.workers.pool = self
         trio.lowlevel.add_instrument(self)
+        self._token.run_sync_soon(self._meet)
 
     def current_time(self) -> float:
-        """The virtual time, in seconds; trio asks in every turn."""
-        if not trio.lowlevel.in_trio_task() and self.timeline.goes_round():
-            self._stalled()  # raised in a task, it would be that task's, which may swallow it
+        """The virtual time, in seconds; trio asks in every turn, and so do tasks."""
+        if self._goes_round and not trio.lowlevel.in_trio_task():  # nothing is raised into a task
+            self._goes_round = False
+            self._stalled()
         return self.timeline.now
 
     def deadline_to_sleep_time(self, deadline: float) -> float:
         """For how many real seconds to sleep; trio asks when nothing can run."""
+        self.timeline.rest()
         if deadline <= self.timeline.now:
             return 0
         if self._looked_after != self.steps or self._is_changed:
@@ -133,14 +137,17 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
     # --- the instrument ------------------------------------------------------------------------
 
     def before_io_wait(self, timeout: float) -> None:
-        """Be told for how long trio will sleep now."""
+        """Be told for how long trio will sleep now, in each turn."""
+        self._goes_round = self.timeline.goes_round()
         looks, self._looks = self._looks, False
         if looks and timeout == _LONG:  # less: somebody is in `wait_all_tasks_blocked`
             steps = self.steps
             self._token.run_sync_soon(self._looked, steps)
 
-    def _looked(self, steps: int) -> None:
+    def _meet(self) -> None:
         self._messenger = trio.lowlevel.current_task()
+
+    def _looked(self, steps: int) -> None:
         self._looked_after = steps
 
     def before_task_step(self, task: Task) -> None:

@@ -227,6 +227,7 @@ class _Selector(selectors.DefaultSelector):
         """Give what is ready; with None nothing can run before something is."""
         if self._loop.ring() or timeout is not None:
             return self._stalled() if self.timeline.goes_round() else super().select(0)
+        self.timeline.rest()
         held = self.timeline.is_held
         ready = super().select(0)
         if ready:
