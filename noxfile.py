@@ -100,6 +100,41 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def explore(session: nox.Session) -> None:
+    """Prove the machine: say everything to it, in every order, for up to four components.
+
+    It takes half an hour of CPU; ``-- --share 1/2`` does one of two parts of it, ``-- --size 3``
+    less of it, and ``-- --compare --size 2`` tests by what it does so little.
+    """
+    session.install("--editable", ".", *group("tests"))
+    session.run("python", "-m", "tests.core.explorer", *session.posargs)
+
+
+@nox.session
+def rules(session: nox.Session) -> None:
+    """Write the table of rules in ARCHITECTURE.md anew, from the tests."""
+    session.install("--editable", ".", *group("tests"))
+    session.run("python", "-m", "tests.rules.table")
+
+
+@nox.session
+def sabotage(session: nox.Session) -> None:
+    """Break each rule on purpose, or those that are named, and see that its tests notice."""
+    session.install("--editable", WITH_EXTRAS, *group("tests"))
+    session.run("python", "-m", "tests.rules", *session.posargs)
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Change one thing in `_core` after the other, and see which changes no test notices.
+
+    It takes hours, and goes on where it was interrupted; ``-- --fresh`` begins anew.
+    """
+    session.install("--editable", ".", *group("mutation"))
+    session.run("python", "-m", "tests.mutation", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; a warning is an error."""
     session.install(WITH_EXTRAS, *group("docs"))

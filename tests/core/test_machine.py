@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
     from lifecycle._core.commands import Command
 
-A, B, C = range(3)
+A, B, C, D = range(4)
 
 
 def node(index: int, *requires: int, wants: Sequence[int] = (), optional: bool = False) -> Node:
     """Make a node called `a`, `b`, …."""
     return Node(
         index=index,
-        name="abc"[index],
+        name="abcd"[index],
         handle=index,
         kind=Kind.FUNCTION,
         requires=requires,
@@ -39,7 +39,7 @@ def told(commands: Sequence[Command]) -> str:
 
 def _told(command: Command) -> str:
     fields = [
-        "abc"[field] if isinstance(field, int) and not isinstance(field, bool) else str(field)
+        "abcd"[field] if isinstance(field, int) and not isinstance(field, bool) else str(field)
         for field in command
     ]
     return f"{type(command).__name__}({', '.join(fields)})"
@@ -188,6 +188,33 @@ def test_an_optional_component_crashes_before_what_requires_it_has_begun() -> No
     machine.crashed(A)
 
     assert told(machine.started(B)) == "Skip(c, a) Enter(running)"
+
+
+@pytest.mark.rule("G2")
+def test_what_may_start_at_the_same_time_starts_in_the_order_of_registration() -> None:
+    """Also where one of them had to wait for what is skipped, and the others had not."""
+    machine = Machine(
+        [
+            node(A, optional=True),
+            node(B, A, optional=True),
+            node(C, wants=[B]),
+            node(D, wants=[A]),
+        ],
+    )
+    machine.begin()
+
+    assert told(machine.start_failed(A)) == "Skip(b, a) Start(c) Start(d)"
+
+
+@pytest.mark.rule("G2")
+def test_what_may_drain_at_the_same_time_drains_in_the_reverse_order() -> None:
+    """Also where one of them had to wait for what has crashed, which takes no time."""
+    machine = running(node(A), node(B), node(C), node(D, wants=[A], optional=True))
+    machine.crashed(D)
+
+    commands = machine.shut_down(delay=False)
+
+    assert told(commands) == "Enter(draining) HasDrained(d) Drain(c) Drain(b) Drain(a)"
 
 
 @pytest.mark.rule("R1", "R4")

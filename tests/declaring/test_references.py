@@ -72,6 +72,7 @@ def test_parameters() -> None:
     assert {"everything": (["one", "two"], ["two"], [])} == edges(plan)
 
 
+@pytest.mark.rule("G3")
 def test_keywords() -> None:
     """Keywords take a handle, a name, or any number of both, and add to the parameters."""
     shop = Registry("shop")
@@ -168,6 +169,7 @@ def test_one_of_two_of_the_same_name() -> None:
     assert {fake: 0}.items() <= plan.index_of.items()
 
 
+@pytest.mark.rule("G2")
 def test_the_order_is_that_of_registration() -> None:
     """Ties are broken by registration; what is included counts where `include` was called."""
     shop, other = Registry("shop"), Registry("other")
@@ -250,6 +252,7 @@ def test_an_object_only_wants_what_is_optional() -> None:
         shop.plan()
 
 
+@pytest.mark.rule("G1")
 def test_what_an_object_says_it_requires_must_be_there() -> None:
     """It is checked as everything else is, and an object that cannot say it is an error."""
     shop = Registry("shop")

@@ -349,6 +349,7 @@ def test_map_may_be_checked() -> None:
     assert 1 == len(shop.plan().components[1].hooks.checks)
 
 
+@pytest.mark.rule("G1")
 def test_no_function_is_called() -> None:
     """Declaring and planning call nothing but what is asked whether it is enabled."""
     shop = Registry("shop")

@@ -290,6 +290,35 @@ def test_a_generator_that_fails_unwinds_itself(life: Life) -> None:
     assert isinstance(lived.error.__cause__, OSError)
 
 
+@pytest.mark.rule("S4")
+def test_a_generator_that_is_ready_too_late_unwinds_itself(life: Life) -> None:
+    """It yields though its start was cancelled: it is left there, before what it uses."""
+    shop = Registry("shop")
+
+    @shop.component
+    async def database() -> AsyncIterator[str]:
+        yield "pool"
+        life.note("database stops")
+
+    @shop.component
+    async def late(pool: str = requires(database)) -> AsyncIterator[None]:
+        try:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(5)
+            yield
+            life.note("never")
+        finally:
+            life.note("late unwinds")
+
+    @shop.component
+    async def broken() -> None:
+        await anyio.sleep(1)
+        raise OSError(BROKEN)
+
+    life.live(shop)
+    assert ["5 late unwinds", "5 database stops"] == life.log
+
+
 @pytest.mark.rule("S5")
 def test_all_failures_are_reported_the_first_cause_first(life: Life) -> None:
     """What fails while others unwind, and what fails in the rollback, is in the report as well."""

@@ -24,6 +24,8 @@ from lifecycle.errors import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
+pytestmark = pytest.mark.rule("G1")
+
 HERE = os.path.relpath(__file__)
 
 

@@ -98,6 +98,7 @@ def test_none_is_allowed_where_it_means_something(field: str) -> None:
             make(**{field: None})
 
 
+@pytest.mark.rule("T2")
 def test_durations_are_floats() -> None:
     """Whatever number was given, a duration is a float."""
     assert isinstance(Settings(grace_period=30).grace_period, float)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import attrs
 
 from lifecycle._core.component import Kind, Node
 
@@ -14,7 +17,8 @@ NO, SOFT, HARD = range(3)
 """How one component depends on another: not, by `wants` or `after`, by `requires`."""
 
 
-class Graph(NamedTuple):
+@attrs.frozen(slots=False)
+class Graph:
     """Up to a few components: what `Machine` has to know of them."""
 
     requires: tuple[tuple[int, ...], ...]
@@ -52,10 +56,28 @@ class Graph(NamedTuple):
             for index in range(self.size)
         ]
 
-    @property
+    @cached_property
     def dependencies(self) -> tuple[tuple[int, ...], ...]:
         """What each starts after and ends before."""
         return tuple((*h, *s) for h, s in zip(self.requires, self.soft, strict=True))
+
+    @cached_property
+    def edges(self) -> tuple[tuple[int, int, int], ...]:
+        """Each edge: the dependent, the dependency, and its kind."""
+        return tuple(
+            (one, other, kind)
+            for kind, of in ((HARD, self.requires), (SOFT, self.soft))
+            for one, others in enumerate(of)
+            for other in others
+        )
+
+    @cached_property
+    def dependents(self) -> tuple[tuple[int, ...], ...]:
+        """What each starts before and ends after."""
+        return tuple(
+            tuple(one for one, before in enumerate(self.dependencies) if other in before)
+            for other in range(self.size)
+        )
 
     def __str__(self) -> str:
         """Write it as ``a b?(a) c(b a~)``: optional, requires, wants."""
@@ -72,8 +94,11 @@ class Graph(NamedTuple):
         )
 
 
-def graphs(size: int) -> Iterator[Graph]:
-    """Every graph of that size that `plan` lets pass (rule G1), up to the order of its nodes."""
+def graphs(size: int, *, each_order: bool = False) -> Iterator[Graph]:
+    """Every graph of that size that `plan` lets pass (rule G1).
+
+    Those that differ only in the order of registration are one, unless `each_order` counts.
+    """
     seen = set()
     pairs = [(one, other) for one in range(size) for other in range(one)]
     for kinds in itertools.product((NO, SOFT, HARD), repeat=len(pairs)):
@@ -84,10 +109,18 @@ def graphs(size: int) -> Iterator[Graph]:
                 for (dependent, dependency), kind in edges.items()
             ):
                 continue
+            if each_order:
+                yield _graph(edges, optional)
+                continue
             form = min(_relabelled(edges, optional, order) for order in _orders(edges, size))
             if form not in seen:
                 seen.add(form)
                 yield _graph(edges, optional)
+
+
+def unconnected(size: int) -> Graph:
+    """Components that have nothing to do with each other."""
+    return Graph(((),) * size, ((),) * size, (False,) * size)
 
 
 def _orders(edges: dict[tuple[int, int], int], size: int) -> Iterator[tuple[int, ...]]:
