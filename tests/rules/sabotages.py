@@ -298,8 +298,8 @@ SABOTAGES: Final = [
         "D11",
         "who asks after the end is told off",
         "_engine/shutdown.py",
-        "is_over:\n            return\n        self.note_request(reason, trigger, at=at)",
-        "is_over:\n            raise RuntimeError\n        self.note_request(reason, trigger, at=at)",
+        "is_over:\n            return\n        self.note_request(reason, trigger",
+        "is_over:\n            raise RuntimeError\n        self.note_request(reason, trigger",
     ),
     Sabotage(
         "B1",
