@@ -82,4 +82,4 @@ def test_a_stuck_thread_does_not_keep_the_process(backend: str) -> None:
     assert first_paragraph(process)[0] == LOST
     assert "'/shop.Orders/Stuck' in its thread, at" in process.output
     assert "    threading.Event().wait()" in process.lines
-    assert "the stop hook of 'web' had not ended after 1 s" in process.output
+    assert "the stop hook of 'web' had not ended after 0.5 s" in process.output

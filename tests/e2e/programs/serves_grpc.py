@@ -60,5 +60,5 @@ async def register(server: Any) -> None:
 
 make = grpc.sync_server if WHAT == "stuck" else grpc.server
 shop.add(make(register, address="127.0.0.1:0"), name="web", after=[database])
-settings = Settings(grace_period=4, close_reserve=3, stop_timeout=1)
+settings = Settings(grace_period=3, close_reserve=2.4, stop_timeout=0.5)
 lifecycle.run(shop, settings, backend=BACKEND)
