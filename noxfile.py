@@ -103,8 +103,9 @@ def fuzz(session: nox.Session) -> None:
 def explore(session: nox.Session) -> None:
     """Prove the machine: say everything to it, in every order, for up to four components.
 
-    It takes half an hour of CPU; ``-- --share 1/2`` does one of two parts of it, ``-- --size 3``
-    less of it, and ``-- --compare --size 2`` tests by what it does so little.
+    It takes an hour of CPU or so; ``-- --share 1/2`` does one of two parts of it, ``-- --size 3``
+    less of it, and ``-- --keep FILE`` goes on where it was interrupted. ``-- --compare --size 2``
+    tests what it leaves out.
     """
     session.install("--editable", ".", *group("tests"))
     session.run("python", "-m", "tests.core.explorer", *session.posargs)

@@ -202,3 +202,14 @@ def test_signature_of_what_is_not_callable() -> None:
     """There is no signature of what cannot be called."""
     with pytest.raises(TypeError, match="3 is not callable"):
         calls.signature(3)
+
+
+@pytest.mark.rule("K4")
+def test_what_cannot_be_seen_is_taken_for_sync() -> None:
+    """Code in C shows nothing of itself: it is called in a thread, and never on the loop."""
+    assert calls.is_async(len) is None
+    assert (False, False, False) == (
+        calls.belongs_on_loop(len),
+        calls.is_generator(len),
+        calls.is_async_generator(len),
+    )

@@ -50,6 +50,14 @@ def test_the_worst_shutdown() -> None:
     assert 1 + 3 + 2 + 4 == shop.plan(Settings(drain_delay=1)).worst_shutdown
 
 
+def test_what_does_not_drain_takes_no_time_for_it() -> None:
+    """However long the chain of those that only stop."""
+    shop = Registry("shop")
+    first = shop.component(name="first", stop_timeout=1)(lambda: 1)
+    shop.component(name="second", stop_timeout=1, requires=first)(lambda: 1)
+    assert 1 + 1 == shop.plan().worst_shutdown
+
+
 def test_a_drain_without_a_timeout_takes_what_the_grace_leaves() -> None:
     """A drain without a limit of its own may take all that delay and close leave."""
     shop = Registry("shop")
@@ -147,6 +155,7 @@ print([(node.name, node.dependencies) for node in plan.components], plan.critica
 """
 
 
+@pytest.mark.rule("G2")
 def test_the_order_is_independent_of_the_hash_seed() -> None:
     """Order, critical path and errors are the same whatever the hash seed is."""
     said = {
@@ -163,6 +172,7 @@ def test_the_order_is_independent_of_the_hash_seed() -> None:
     assert "components require each other in a circle: " in said.pop()
 
 
+@pytest.mark.rule("G4")
 @pytest.mark.parametrize("shape", ["chain", "star", "fan"])
 def test_a_hundred_thousand_components(shape: str) -> None:
     """A very large plan is made in seconds, whatever its shape."""

@@ -22,9 +22,6 @@ class Sabotage(NamedTuple):
         return f"{self.rule}: {self.breaks}"
 
 
-NOT_YET: Final = {"P1", "P2", "P4", "P5", "P6"}
-"""Rules that nobody has broken so far."""
-
 SABOTAGES: Final = [
     Sabotage(
         "G1",
@@ -330,6 +327,27 @@ SABOTAGES: Final = [
         "            body = engine.body",
     ),
     Sabotage(
+        "P1",
+        "a system that shuts down is not healthy",
+        "probes/answers.py",
+        "return status.phase is not Phase.RUNNING or _pass(",
+        "return status.phase is Phase.RUNNING and _pass(",
+    ),
+    Sabotage(
+        "P1",
+        "a system is always ready",
+        "probes/answers.py",
+        "return status.ready\n",
+        "return True\n",
+    ),
+    Sabotage(
+        "P2",
+        "an unknown component is as good as any",
+        "probes/responses.py",
+        "NOT_FOUND: Final = 404",
+        "NOT_FOUND: Final = 200",
+    ),
+    Sabotage(
         "P3",
         "each asker has a run of the check of its own",
         "_engine/health.py",
@@ -342,6 +360,34 @@ SABOTAGES: Final = [
         "_engine/health.py",
         "engine.keeper.at(self._began + engine.settings.check_timeout, self._expire)",
         "engine.keeper.at(float('inf'), self._expire)",
+    ),
+    Sabotage(
+        "P4",
+        "who is at the door when it ends is left outside",
+        "probes/door.py",
+        "for _ in range(BACKLOG):",
+        "for _ in range(0):",
+    ),
+    Sabotage(
+        "P4",
+        "no descriptor is kept back for a probe",
+        "probes/reserve.py",
+        "self._held = socket.socket()",
+        "pass",
+    ),
+    Sabotage(
+        "P5",
+        "probes say all there is",
+        "probes/answers.py",
+        "if system.settings.probe_details:",
+        "if True:",
+    ),
+    Sabotage(
+        "P6",
+        "liveness is readiness",
+        "integrations/grpc/_health.py",
+        '"liveness": "health",',
+        '"liveness": "ready",',
     ),
     Sabotage(
         "T1",

@@ -197,18 +197,19 @@ def key(driver: Driver) -> Key:
     )
     shape, orders = _numbered(tuple(map(bool, living)), edges)
     if edges:
-        numbers = min([tuple([living[who] for who in order]) for order in orders])
+        of_components = min([tuple([living[who] for who in order]) for order in orders])
     else:
-        numbers = tuple(sorted(filter(None, living)))
-    return Key(stage, of_all, shape, numbers)
+        of_components = tuple(sorted(filter(None, living)))
+    return Key(stage, of_all, shape, of_components)
 
 
-_numbers: dict[object, int] = {}
+numbers: dict[object, int] = {}
+"""A number for each thing that was met, so that keys are short."""
 
 
 def _number(thing: object) -> int:
     """Give a number for it, from 1, that nothing else has."""
-    return _numbers.setdefault(thing, len(_numbers) + 1)
+    return numbers.setdefault(thing, len(numbers) + 1)
 
 
 @functools.cache
