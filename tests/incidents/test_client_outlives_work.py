@@ -8,7 +8,10 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.e2e.kit import Process, running_program
+from tests.edges.temporal.frontend import Outcome, serving
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -53,3 +56,45 @@ def test_work_that_is_cut_off_still_has_its_client(backend: str) -> None:
     account = process.output.partition("lifecycle: The system was shut down")[2]
     assert "'worker' still had 3 pieces of work in flight" in account
     assert all(repr(one) in account for one in ACTIVITIES)
+
+
+# --- with Temporal's own software, over real gRPC -------------------------------------------------
+
+
+def test_the_result_that_was_lost() -> None:
+    """What happened: the connection is closed first, and the result of a finished activity is lost.
+
+    The worker tries to deliver it for nine seconds; Temporal never hears of it.
+    """
+    with (
+        serving() as temporal,
+        running_program(__file__, "temporal", "by_hand", temporal.target) as process,
+    ):
+        lost = temporal.add("charges", "charge", 1)
+        process.until("> activity 1")
+        process.send(signal.SIGTERM)
+
+        assert process.wait() == 0
+        assert ["activity 1", "connection closed", "worker ended"] == process.said
+        assert lost not in temporal.outcomes
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_the_same_result_delivered(loop: str) -> None:
+    """What happens now: twenty activities, and twenty results; the connection is closed last."""
+    orders = range(1, 21)
+    with (
+        serving() as temporal,
+        running_program(__file__, "temporal", loop, temporal.target) as process,
+    ):
+        tokens = [temporal.add("charges", "charge", order) for order in orders]
+        process.until("> activity", times=20)
+        process.send(signal.SIGTERM)
+
+        assert process.wait() == 0
+        assert {f"activity {order}" for order in orders} == {*process.said[:20]}
+        assert ["connection closed", "run returned"] == process.said[20:]
+        assert temporal.outcomes == {
+            token: Outcome("completed", f"charged {order}")
+            for token, order in zip(tokens, orders, strict=True)
+        }

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 
+from lifecycle.integrations._threads import thread_pool
 from lifecycle.integrations.grpc import _sync_health
 from lifecycle.integrations.grpc._address import Address
 from lifecycle.integrations.grpc._calls import HEALTH, Calls
 from lifecycle.integrations.grpc._declared import channel_arguments
 from lifecycle.integrations.grpc._health import Health
 from lifecycle.integrations.grpc._portal import open_portal
-from lifecycle.integrations.grpc._sync_serving import SyncServing, thread_pool
+from lifecycle.integrations.grpc._sync_serving import SyncServing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence

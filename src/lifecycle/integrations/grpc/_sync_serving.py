@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -107,14 +106,3 @@ class SyncServing:
 
     async def _in_thread(self, call: Callable[[], object]) -> None:
         await anyio.to_thread.run_sync(call, limiter=self._limiter)
-
-
-@contextlib.asynccontextmanager
-async def thread_pool(workers: int, name: str) -> AsyncGenerator[ThreadPoolExecutor]:
-    """Make threads, and wait at the end for those that work."""
-    threads = ThreadPoolExecutor(workers, name)
-    try:
-        yield threads
-    finally:
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(threads.shutdown, limiter=anyio.CapacityLimiter(1))
