@@ -89,7 +89,7 @@ class Activities:
         self.begin_in_thread()
         try:
             while not self.thread_goes_on.is_set():
-                time.sleep(0.01)  # blocks on purpose, and can be interrupted in between
+                time.sleep(0.01)  # blocks on purpose: only in between is it interrupted
         except CancelledError:
             self.log.append(f"put back {order}")
             raise
