@@ -1,0 +1,160 @@
+"""What sees to it that a process ends in time, with the exit code that its run has earned.
+
+:func:`lifecycle.run` has one, and so has what runs a system inside a server's process.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from typing_extensions import Self
+
+from lifecycle import console, processes
+from lifecycle._core import budget
+from lifecycle._core.plan import Plan, check_settings
+from lifecycle._engine.running import Running
+from lifecycle._engine.watchdog import Watchdog
+from lifecycle.embedded import accompanying
+from lifecycle.settings import Response
+from lifecycle.states import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from lifecycle._engine.companions import Companion
+    from lifecycle._engine.engine import Engine
+    from lifecycle.events import Observer
+    from lifecycle.registry import Registry
+    from lifecycle.report import Report
+    from lifecycle.settings import Settings
+    from lifecycle.signals import Handling
+
+_LAST_INTERRUPT = 130
+
+
+class Overseer:
+    """Watches over the one run of a process, from when it is entered until it is left.
+
+    From the signal, or the request to shut down, that came first, the process has the grace period:
+    a blocked event loop, or a stuck thread, does not keep it alive past that.
+    """
+
+    def __init__(
+        self, settings: Settings, handling: Handling | None = None, *, owns_process: bool
+    ) -> None:
+        """Prepare it.
+
+        Args:
+            settings: those of the run.
+            handling: what takes the signals; None: nobody does.
+            owns_process: whether it may end the process.
+
+        """
+        self._settings = settings
+        self._handling = handling
+        self._engine: Engine | None = None
+        self._owns_process = owns_process
+        self._watchdog = Watchdog(
+            code=self._code,
+            explain=self._explain,
+            end=processes.end_process,
+            enabled=settings.watchdog and owns_process,
+        )
+        self.received: list[int] = []
+        """The signals that came and are not ignored, in order."""
+
+    def __enter__(self) -> Self:
+        """Begin to watch."""
+        self._watchdog.start()
+        if self._handling is not None:
+            self._handling.on_signal = self._signalled
+            self._handling.on_last = lambda _: self._watchdog.end_now(_LAST_INTERRUPT)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """It has ended in time."""
+        self._watchdog.disarm()
+
+    def running(
+        self,
+        registry: Registry | Plan,
+        companions: Sequence[Companion] = (),
+        observers: Sequence[Observer] = (),
+    ) -> Running:
+        """Make the run to watch over; signals reach it from before its start.
+
+        Args:
+            registry: what to run, or a plan of it.
+            companions: what accompanies the system, beside what the settings ask for.
+            observers: what is told every event.
+
+        Raises:
+            DefinitionError: what was declared, or a setting, cannot work.
+
+        """
+        settings = self._settings
+        plan = registry if isinstance(registry, Plan) else registry.plan(settings)
+        check_settings(plan, settings)
+        companions = (*accompanying(settings), *companions)
+        return Running(plan, settings, companions, observers, self._prepare)
+
+    @property
+    def report(self) -> Report | None:
+        """The account of the run, once it is over."""
+        return None if self._engine is None else self._engine.report
+
+    def end_process(self, report: Report) -> None:
+        """Say what happened, and end the process now, if that may be."""
+        if self._owns_process:
+            sys.stderr.write(console.account(report))
+            processes.end_process(report.exit_code)
+
+    def _prepare(self, engine: Engine) -> None:
+        self._engine = engine
+        engine.shutdown.on_shutdown = self._arm
+        engine.on_closed = self._closed
+        if self._handling is not None:
+            self._handling.attach(engine.system)
+
+    def _signalled(self, number: int) -> None:
+        """In the handler: from here on the process ends in time, whatever else happens."""
+        if self._settings.signals.get(number, Response.IGNORE) is not Response.IGNORE:
+            self.received.append(number)
+            self._arm(self._settings.grace_period)
+
+    def _arm(self, left: float) -> None:
+        self._watchdog.arm(left, budget.margin(self._settings.grace_period))
+
+    def _closed(self, report: Report) -> None:
+        """Nothing is left but what was abandoned, if anything was: do not wait for that."""
+        if report.abandoned:
+            self.end_process(report)
+
+    def _code(self) -> int:
+        """The exit code that the report would have: something is stuck, so it is not complete."""
+        if self._engine is None:
+            return ExitCode.INCOMPLETE
+        self._engine.account.verdict.incomplete = True
+        return self._engine.account.verdict.exit_code
+
+    def _explain(self) -> str:
+        first = (
+            f"lifecycle: the grace period of {self._settings.grace_period:g} s is over, and the "
+            "process has not ended: the event loop is blocked, or a thread is stuck. It is ended "
+            "now. What was running:"
+        )
+        lines = [first]
+        if self._engine is not None:
+            for host in self._engine.hosts:
+                if host is not None and host.hook is not None:
+                    lines.append(f"the {host.hook} hook of {host.node.name!r}, at:")
+                    lines.append(host.stack())
+        lines.append("All threads:\n")
+        return "\n".join(lines)
