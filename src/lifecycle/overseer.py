@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from lifecycle._engine.companions import Companion
     from lifecycle._engine.engine import Engine
+    from lifecycle._engine.system import System
     from lifecycle.events import Observer
     from lifecycle.registry import Registry
     from lifecycle.report import Report
@@ -104,6 +105,11 @@ class Overseer:
         check_settings(plan, settings)
         companions = (*accompanying(settings), *companions)
         return Running(plan, settings, companions, observers, self._prepare)
+
+    @property
+    def system(self) -> System | None:
+        """The system, once it begins."""
+        return None if self._engine is None else self._engine.system
 
     @property
     def report(self) -> Report | None:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 try:
     from lifecycle.integrations.fastapi._attached import Attached, attach
+    from lifecycle.integrations.fastapi._lifespan import lifespan
     from lifecycle.integrations.fastapi._providing import CurrentSystem, Provider, provide
     from lifecycle.integrations.fastapi._routes import provided_by
 except ImportError as error:
@@ -27,4 +28,12 @@ except ImportError as error:
     message = "FastAPI is not installed: pip install 'anyio-lifecycle[fastapi]'"
     raise ImportError(message, name=error.name) from error
 
-__all__ = ["Attached", "CurrentSystem", "Provider", "attach", "provide", "provided_by"]
+__all__ = [
+    "Attached",
+    "CurrentSystem",
+    "Provider",
+    "attach",
+    "lifespan",
+    "provide",
+    "provided_by",
+]
