@@ -171,7 +171,7 @@ def test_only_required_dependencies_are_imported(path: Path) -> None:
     """What is not the module of an extra runs with anyio, attrs and typing-extensions alone."""
     if dotted(path).startswith(MODULES_OF_EXTRAS):
         return
-    always = {"lifecycle"} | REQUIRED | STDLIB
+    always = {"lifecycle", "_lifecycle_command"} | REQUIRED | STDLIB
 
     found = [
         (line, module)

@@ -19,8 +19,9 @@ class Config:
     @classmethod
     def from_env(cls) -> Config:
         """Read it from environment variables."""
+        host = os.environ.get("SHOP_HOST", "127.0.0.1")
         port = int(os.environ.get("SHOP_PORT", "8000"))
-        return cls(host="127.0.0.1", port=port, data=cls.data_directory())
+        return cls(host=host, port=port, data=cls.data_directory())
 
     @staticmethod
     def data_directory() -> Path:

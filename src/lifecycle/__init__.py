@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import _lifecycle_command  # noqa: F401  before all that takes long; to be imported is what it does
+
+# isort: split
 import importlib
 from typing import TYPE_CHECKING, Any
 

@@ -58,6 +58,19 @@ def test_what_does_not_drain_takes_no_time_for_it() -> None:
     assert 1 + 1 == shop.plan().worst_shutdown
 
 
+def test_what_is_made_by_a_function_drains_if_it_says_for_how_long() -> None:
+    """Whether the object will have a drain cannot be known; who gives it time for one knows."""
+    shop = Registry("shop")
+
+    class Thing:
+        def stop(self) -> None:
+            """Stop."""
+
+    shop.build(name="web", drain_timeout=15, stop_timeout=2)(Thing)
+    shop.build(name="engine", stop_timeout=3)(Thing)
+    assert 15 + 3 == shop.plan().worst_shutdown
+
+
 def test_a_drain_without_a_timeout_takes_what_the_grace_leaves() -> None:
     """A drain without a limit of its own may take all that delay and close leave."""
     shop = Registry("shop")

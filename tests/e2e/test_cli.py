@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,6 @@ from tests.e2e.kit import Process, running
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
 SHOP = """\
     from lifecycle import Lifetime, Registry, preflight, requires, wants
@@ -149,6 +149,55 @@ def test_a_signal_during_the_import(backend: str, tmp_path: Path, name: str) -> 
         assert process.wait() == 0
     assert process.said == ["importing", "imported"]
     assert any(line.endswith(f"shutting down: received {name}") for line in process.lines)
+
+
+# What `lifecycle` imports: the signal comes while that is imported.
+EARLY = """\
+    import os, signal, sys
+    print("> importing", flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+    print("> imported", flush=True)
+    sys.path.remove(os.path.dirname(__file__))
+    del sys.modules["attrs"]
+    import attrs
+"""
+
+
+@pytest.mark.parametrize("words", [["-m", "lifecycle"], ["-X", "dev", "-mlifecycle"], ["script"]])
+def test_a_signal_before_it_is_imported_itself(tmp_path: Path, words: list[str]) -> None:
+    """Waits: a process that is the first one of a container has no other chance."""
+    write(tmp_path, app=SHOP)
+    early = tmp_path / "early"
+    early.mkdir()
+    write(early, attrs=EARLY)
+    words = words if words != ["script"] else [str(Path(sys.executable).with_name("lifecycle"))]
+    env = {"PYTHONPATH": f"{early}:{tmp_path}"}
+    with running(sys.executable, *words, "run", "app:shop", env=env, cwd=tmp_path) as process:
+        assert process.wait() == 0
+    assert process.said == ["importing", "imported"]
+    assert any(line.endswith("shutting down: received SIGTERM") for line in process.lines)
+
+
+@pytest.mark.parametrize("arguments", [["check", "app"], ["probe"], []])
+def test_only_what_runs_a_service_holds_signals_back(tmp_path: Path, arguments: list[str]) -> None:
+    """Anything else is ended by them, as other commands are."""
+    write(tmp_path, attrs=EARLY)
+    words = ["-m", "lifecycle"] if arguments else ["-c", "import lifecycle", "run"]
+    env = {"PYTHONPATH": str(tmp_path)}
+    with running(sys.executable, *words, *arguments, env=env, cwd=tmp_path) as process:
+        assert process.wait() == -signal.SIGTERM
+    assert process.said == ["importing"]
+
+
+def test_a_signal_that_was_blocked_by_others(tmp_path: Path) -> None:
+    """Is let in: who starts the interpreter may block it, so that nothing at all is lost."""
+    write(tmp_path, app=SHOP)
+    command = (sys.executable, "-m", "lifecycle", "run", "app:shop")
+    with running("env", "--block-signal=TERM", *command, cwd=tmp_path) as process:
+        process.until("ready")
+        process.send(signal.SIGTERM)
+
+        assert process.wait() == 0
 
 
 def test_two_interrupts_during_the_import(tmp_path: Path) -> None:

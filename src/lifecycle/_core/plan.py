@@ -124,6 +124,8 @@ def _drains(node: Node) -> bool:
         return node.takes_lifetime
     if node.kind is Kind.OBJECT:
         return node.hooks.drain is not None or callable(getattr(node.value, "drain", None))
+    if node.kind is Kind.BUILD and node.drain_timeout is not None:
+        return True  # who says how long it may take knows that there is one
     return node.kind is Kind.MAIN or node.hooks.drain is not None
 
 

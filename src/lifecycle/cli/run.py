@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import lifecycle
@@ -9,9 +10,11 @@ from lifecycle import Settings, signals
 from lifecycle.cli.importing import Watch
 from lifecycle.cli.target import load
 from lifecycle.errors import DefinitionError
+from lifecycle.settings import DEFAULT_SIGNALS
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable
 
 TARGET = "what to run"
 HELP = "run a registry as the whole program, until a signal or its own end"
@@ -40,12 +43,20 @@ def command(options: argparse.Namespace) -> int:
 
     """
     settings = Settings.from_env()
-    # As PID 1 a signal without a handler is lost. Those that come now are kept for the system.
+    # As PID 1 a signal without a handler is lost. Those that come now are kept for the system, and
+    # so are those that have waited for this moment (`_lifecycle_command`).
     with signals.handling(settings.signals):
         with Watch(settings):
+            _let_in(settings.signals)
             registry = load(options.target)
         try:
             lifecycle.run(registry, settings, backend=options.backend)
         except ImportError as error:  # of the event loop
             raise DefinitionError(str(error)) from None
     return 0
+
+
+def _let_in(numbers: Iterable[int]) -> None:
+    """Unblock signals: a handler that its signal cannot reach is none, whoever has blocked it."""
+    if hasattr(signal, "pthread_sigmask"):  # not on Windows
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {*DEFAULT_SIGNALS, *numbers})
