@@ -1,0 +1,218 @@
+"""A server as an object with a life, whichever it is: for ``add`` and ``build``."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import anyio
+from typing_extensions import Self
+
+from lifecycle import Lifetime
+from lifecycle.asgi import InFlight
+from lifecycle.integrations._calls import Calls
+from lifecycle.integrations._lifespan import Lifespan
+from lifecycle.integrations._provided import provided, require_provided
+from lifecycle.integrations._serving import Serving, outlasting
+from lifecycle.integrations._websockets import Websockets
+from lifecycle.sockets import bind, listen
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import AsyncGenerator, Sequence
+    from contextlib import AbstractAsyncContextManager
+    from types import TracebackType
+
+    from lifecycle import Component
+    from lifecycle.asgi import ASGIApp
+    from lifecycle.integrations._lifespan import Mode
+    from lifecycle.integrations._serving import Run
+
+
+class HostedServer(ABC):
+    """A server with a life: an async context manager with a ``drain``."""
+
+    software: ClassVar[str]
+    """The name of the server."""
+    scheme: str
+    """That of its URLs."""
+    backlog: int
+    """How many connections may wait to be accepted."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        host: str,
+        port: int,
+        sockets: Sequence[socket.socket] | None,
+        lifespan: Mode,
+    ) -> None:
+        """Prepare it; nothing is bound yet.
+
+        Raises:
+            TypeError: the app is none.
+
+        """
+        if not callable(app):
+            message = f"server() takes an ASGI app, not {app!r}; import it, and pass it itself"
+            raise TypeError(message)
+        self._app = app
+        self._host = host
+        self._port = port
+        self._given = None if sockets is None else list(sockets)
+        self._lifespan: Mode = lifespan
+        self._addresses = _addresses(self._given or ())
+        self._sockets: list[socket.socket] = []
+        self._websockets = Websockets(app)
+        self._serving: Serving | None = None
+        self._life: AbstractAsyncContextManager[None] | None = None
+
+    @abstractmethod
+    def _prepare(self, app: ASGIApp, sockets: list[socket.socket]) -> Run:
+        """Give what serves an app on sockets that are bound, and will listen by then.
+
+        What can fail, as the loading of a certificate, fails here.
+        """
+
+    @abstractmethod
+    def _require_backend(self) -> None:
+        """See that the server can run on the event loop that there is.
+
+        Raises:
+            RuntimeError: it cannot; the message says on which.
+
+        """
+
+    @property
+    def sockets(self) -> tuple[socket.socket, ...]:
+        """Where it listens."""
+        return tuple(self._sockets)
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """Host and port of each of its sockets; known once they are bound."""
+        return self._addresses
+
+    @property
+    def port(self) -> int:
+        """The port; where it was 0, the one that was found, once the component has started."""
+        return self._addresses[0][1] if self._addresses else self._port
+
+    @property
+    def url(self) -> str:
+        """Where a client on this machine finds it."""
+        host = self._addresses[0][0] if self._addresses else self._host
+        host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  it is replaced
+        return f"{self.scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    async def __aenter__(self) -> Self:
+        """Bind, start the app's lifespan, and listen.
+
+        Raises:
+            OSError: the address cannot be bound.
+            RuntimeError: the server cannot run on this event loop, or it runs already.
+
+        """
+        if self._life is not None:
+            message = f"{self!r} runs already"
+            raise RuntimeError(message)
+        self._life = self._living()
+        try:
+            await self._life.__aenter__()
+        except BaseException:
+            self._life = None
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        """End what is left, then the app's lifespan. Cancelled, it cuts off whatever is left."""
+        life, self._life = self._life, None
+        assert life is not None  # noqa: S101  it was entered
+        return await life.__aexit__(kind, error, traceback)
+
+    def __lifecycle_requires__(self) -> tuple[Component[Any], ...]:
+        """What the routes of its app are provided with; asked by the plan of which it is a part."""
+        return provided(self._app)
+
+    async def drain(self) -> None:
+        """Take no new connections, and close the idle ones; what is in flight goes on.
+
+        Websockets do not: they are closed with code 1012. Those that end by themselves when the
+        drain begins have half a second for that.
+        """
+        serving, owner = self._serving, _current()
+        if serving is None:
+            return
+        serving.refuse()
+        try:
+            await self._websockets.end(math.inf if owner is None else owner.time_left / 2)
+        finally:
+            serving.finish()
+
+    @contextlib.asynccontextmanager
+    async def _living(self) -> AsyncGenerator[None]:
+        self._require_backend()
+        owner = _current()
+        if owner is not None:
+            require_provided(self._app, owner)
+        failures: list[BaseException] = []
+        running = anyio.CancelScope()
+
+        def crashed(failure: BaseException) -> None:
+            failures.append(failure)
+            running.cancel()
+
+        lifespan = Lifespan(self._app, self._lifespan, crashed)
+        self._websockets = Websockets(InFlight(self._app, owner))
+        calls = Calls(self._websockets, lifespan.state)
+        async with self._bound() as sockets:
+            run = self._prepare(calls, sockets)
+            async with outlasting(calls), lifespan.living():
+                listen(sockets, self.backlog)
+                serving = self._serving = Serving(self.software, run, calls, crashed)
+                async with serving.living(owner):
+                    _logger(self).info(
+                        "%s listens at %s", "it" if owner is None else owner.name, self.url
+                    )
+                    with running:
+                        yield
+                    if failures:
+                        raise failures[0]
+
+    @contextlib.asynccontextmanager
+    async def _bound(self) -> AsyncGenerator[list[socket.socket]]:
+        sockets = self._given
+        if sockets is None:
+            sockets = await bind(self._host, self._port)
+        self._sockets, self._addresses = sockets, _addresses(sockets)
+        try:
+            yield sockets
+        finally:
+            for one in sockets:
+                one.close()
+
+    def __repr__(self) -> str:
+        return f"<{self.software}.Server of {self._app!r} at {self.url}>"
+
+
+def _addresses(sockets: Sequence[socket.socket]) -> tuple[tuple[str, int], ...]:
+    return tuple(one.getsockname()[:2] for one in sockets)
+
+
+def _current() -> Lifetime[Any] | None:
+    try:
+        return Lifetime.current()
+    except LookupError:
+        return None
+
+
+def _logger(server: HostedServer) -> logging.Logger:
+    return logging.getLogger(f"lifecycle.integrations.{server.software}")
