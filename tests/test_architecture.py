@@ -44,6 +44,7 @@ EXTRAS = {
     "fastapi",
     "grpc",
     "h11",
+    "granian",
     "hypercorn",
     "opentelemetry",
     "prometheus_client",

@@ -1,0 +1,111 @@
+"""One run on asyncio, or uvloop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from typing import TYPE_CHECKING
+
+import anyio
+from hypercorn.asyncio.tcp_server import TCPServer
+from hypercorn.asyncio.worker_context import WorkerContext
+from hypercorn.typing import LifespanState
+
+from lifecycle.integrations.hypercorn._connections import apart, require_parameters, wrapped
+
+if TYPE_CHECKING:
+    import socket
+
+    from anyio.abc import TaskGroup
+    from hypercorn.config import Config
+
+    from lifecycle.asgi import ASGIApp
+
+
+class AsyncioRun:
+    """One run of the server; see :class:`lifecycle.integrations._serving.Run`."""
+
+    def __init__(self, app: ASGIApp, config: Config, sockets: list[socket.socket]) -> None:
+        """Prepare it.
+
+        Args:
+            app: what to serve.
+            config: hypercorn's.
+            sockets: where to serve.
+
+        """
+        require_parameters(
+            TCPServer, "app", "loop", "config", "context", "state", "reader", "writer"
+        )
+        self._app = wrapped(app)
+        self._config = config
+        self._tls = config.create_ssl_context()
+        self._sockets = sockets
+        self._context = WorkerContext(None)
+        self._listeners: list[asyncio.Server] = []
+        self._connections: set[asyncio.StreamWriter] = set()
+        self._finishing = anyio.Event()
+        self._is_over = False
+
+    async def serve(self, listening: anyio.Event) -> None:
+        """Serve until asked to finish."""
+        # Connections are made by the event loop, in no context of ours.
+        context = contextvars.copy_context()
+
+        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            context.copy().run(self._connected, tasks, reader, writer)
+
+        try:
+            async with anyio.create_task_group() as tasks:
+                timeout = None if self._tls is None else self._config.ssl_handshake_timeout
+                for one in self._sockets:
+                    listener = await asyncio.start_server(
+                        connected,
+                        sock=one,
+                        backlog=self._config.backlog,
+                        ssl=self._tls,
+                        ssl_handshake_timeout=timeout,
+                    )
+                    self._listeners.append(listener)
+                listening.set()
+                await self._finishing.wait()
+                await self._context.terminated.set()
+        finally:
+            self._is_over = True
+            self.refuse()
+
+    def refuse(self) -> None:
+        """Take no new connections."""
+        for listener in self._listeners:
+            listener.close()
+        for one in self._sockets:
+            one.close()
+
+    def finish(self) -> None:
+        """Let the connections end that there are."""
+        self.refuse()
+        self._finishing.set()
+
+    def drop(self) -> None:
+        """Drop the connections that there are."""
+        for writer in list(self._connections):
+            writer.transport.abort()
+
+    def _connected(
+        self, tasks: TaskGroup, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        if self._is_over:
+            writer.transport.abort()  # it was accepted in the last moment
+            return
+        self._connections.add(writer)
+        tasks.start_soon(self._serve, reader, writer, name="lifecycle: a connection of hypercorn")
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        loop = asyncio.get_running_loop()
+        state = LifespanState({})
+        connection = TCPServer(self._app, loop, self._config, self._context, state, reader, writer)
+        try:
+            with apart():
+                await connection.run()
+        finally:
+            self._connections.discard(writer)
