@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import socket
 import sys
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
-from lifecycle.errors import SettingsError, one_line
-from lifecycle.settings.address import EXPECTED, parse_address
+from lifecycle.cli import asking
+from lifecycle.errors import one_line
 
 if TYPE_CHECKING:
     import argparse
@@ -24,11 +21,7 @@ Ask a service that runs: exit code 0 if the answer is yes, 1 if it is no or ther
 The service has to answer probes: LIFECYCLE_PROBES=:8081, or Settings.probes.
 """
 
-_VARIABLE: Final = "LIFECYCLE_PROBES"
-_DEFAULT: Final = ":8081"
-_EVERYWHERE: Final = {None: "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  it is asked, not bound
 _OK: Final = range(200, 400)
-_LONGEST: Final = 64 * 1024 * 1024
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,24 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what to ask (default: %(default)s); status shows everything, and is always 0",
     )
     parser.add_argument(
-        "--address",
-        metavar="HOST:PORT",
-        help=f"where (default: {_VARIABLE} if it is set, else {_DEFAULT})",
-    )
-    parser.add_argument(
         "--component",
         action="append",
         default=[],
         metavar="NAME",
         help="ask about this component alone; may be given several times",
     )
-    parser.add_argument(
-        "--timeout",
-        type=float,
-        default=2.0,
-        metavar="SECONDS",
-        help="how long to wait for each part of the answer (default: %(default)g)",
-    )
+    asking.add_arguments(parser)
 
 
 def command(options: argparse.Namespace) -> int:
@@ -68,12 +50,12 @@ def command(options: argparse.Namespace) -> int:
         SettingsError: the address is none.
 
     """
-    host, port = _address(options.address)
+    host, port = asking.address(options.address)
     query = urlencode([("component", name) for name in options.component])
     try:
-        code, answer = _ask(host, port, f"/{options.probe}?{query}", options.timeout)
+        code, answer = asking.ask(host, port, f"/{options.probe}?{query}", options.timeout)
     except (OSError, ValueError) as error:
-        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        place = asking.written(host, port)
         sys.stderr.write(f"lifecycle: no answer from {place}: {one_line(error)}\n")
         return 1
     if options.probe == "status" and code in _OK:
@@ -81,30 +63,6 @@ def command(options: argparse.Namespace) -> int:
     else:
         sys.stdout.write("\n".join(_in_words(options.probe, code, answer)) + "\n")
     return 0 if code in _OK else 1
-
-
-def _address(given: str | None) -> tuple[str, int]:
-    text = given or os.environ.get(_VARIABLE) or _DEFAULT
-    try:
-        host, port = parse_address(text)
-    except ValueError:
-        name = "--address" if given else _VARIABLE
-        raise SettingsError(name, text, EXPECTED) from None
-    return _EVERYWHERE.get(host) or host or "", port
-
-
-def _ask(host: str, port: int, target: str, timeout: float) -> tuple[int, dict[str, Any]]:
-    # By hand: `http.client` takes longer to import than all of this takes to run.
-    with socket.create_connection((host, port), timeout) as connected:
-        connected.sendall(f"GET {target} HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
-        with connected.makefile("rb") as received:
-            status, _, body = received.read(_LONGEST).partition(b"\r\n\r\n")
-    line = re.match(rb"HTTP/1\.[01] (\d{3})\b", status)
-    answer = json.loads(body) if line else None
-    if line is None or not isinstance(answer, dict) or "phase" not in answer:
-        message = "what answers there is no probe server of lifecycle"
-        raise ValueError(message)
-    return int(line[1]), cast("dict[str, Any]", answer)
 
 
 def _in_words(probe: str, code: int, answer: Mapping[str, Any]) -> Iterator[str]:

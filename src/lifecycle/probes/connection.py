@@ -21,6 +21,7 @@ from urllib.parse import unquote
 import anyio
 import anyio.lowlevel
 
+from lifecycle.probes import drain
 from lifecycle.probes.routes import refuse, respond
 
 try:
@@ -73,10 +74,11 @@ class Connection:
     """One connection, from its accept to its close."""
 
     def __init__(
-        self, connected: socket.socket, crowd: Crowd, system: System, codes: Codes
+        self, connected: socket.socket, host: str, crowd: Crowd, system: System, codes: Codes
     ) -> None:
         """It is open; `run` is its life."""
         self._socket = connected
+        self._host = host
         self._crowd = crowd
         self._bounds = crowd.bounds
         self._system = system
@@ -172,7 +174,11 @@ class Connection:
         path, _, query = target.partition("?")
         method, path = request.method.decode("ascii"), unquote(path, errors="replace")
         try:
-            response = await respond(self._system, method, path, query, self._codes)
+            if path.rstrip("/") == drain.DRAIN:
+                from_here = drain.is_from_here(self._host, request.headers)
+                response = drain.respond(self._system, method, from_here=from_here)
+            else:
+                response = await respond(self._system, method, path, query, self._codes)
         except Exception:
             _logger.exception("%s %s could not be answered", method, path)
             response = refuse(self._system, _FAULT, "see the log of the service")

@@ -32,14 +32,14 @@ class Door:
     """One socket that listens."""
 
     def __init__(
-        self, listener: socket.socket, crowd: Crowd, admit: Callable[[socket.socket], None]
+        self, listener: socket.socket, crowd: Crowd, admit: Callable[[socket.socket, str], None]
     ) -> None:
         """Open.
 
         Args:
             listener: is bound, and does not block.
             crowd: who is there.
-            admit: takes a connection.
+            admit: takes a connection, and the host that it comes from.
 
         """
         # What is accepted inherits that.
@@ -74,11 +74,11 @@ class Door:
     def _let_in(self) -> bool:
         """Let one in; say whether there was one."""
         try:
-            connected, _ = self._listener.accept()
+            connected, (host, *_) = self._listener.accept()
         except (BlockingIOError, InterruptedError):
             return False
         connected.setblocking(False)  # noqa: FBT003  it has no other form
-        self._admit(connected)
+        self._admit(connected, host)
         return True
 
     async def _overcome(self, error: OSError) -> None:

@@ -13,7 +13,16 @@ from typing import Any, Final, get_args, get_origin, get_type_hints
 
 import attrs
 
-from lifecycle.probes.responses import JSON, METHOD_NOT_ALLOWED, NOT_FOUND, OK, PHASE_HEADER, Codes
+from lifecycle.probes.drain import DRAIN, DRAIN_METHOD
+from lifecycle.probes.responses import (
+    FORBIDDEN,
+    JSON,
+    METHOD_NOT_ALLOWED,
+    NOT_FOUND,
+    OK,
+    PHASE_HEADER,
+    Codes,
+)
 from lifecycle.probes.routes import COMPONENT, METHODS, PROBES, STATUS
 from lifecycle.report import CheckResult, ComponentStatus, Status, Work
 from lifecycle.states import Outcome, Phase, State
@@ -54,6 +63,7 @@ def description(codes: Codes | None = None) -> dict[str, Any]:
         "paths": {
             **{path: _operations(path, _probe(probe, codes)) for path, probe in PROBES.items()},
             STATUS: _operations(STATUS, {str(OK): _response("How it stands.", "Status")}),
+            DRAIN: {DRAIN_METHOD.lower(): _draining()},
         },
         "components": {"schemas": _schemas()},
     }
@@ -78,6 +88,19 @@ def _operations(path: str, responses: dict[str, Any]) -> dict[str, Any]:
             "responses": {**responses, **everywhere},
         }
         for method in METHODS
+    }
+
+
+def _draining() -> dict[str, Any]:
+    return {
+        "operationId": f"{DRAIN_METHOD.lower()}{DRAIN.replace('/', '_')}",
+        "description": "Asks for a shutdown: not ready from now on, serving for the drain delay.",
+        "responses": {
+            str(OK): _response("It has begun, by this request or before it.", "Draining"),
+            str(FORBIDDEN): _response("Asked for from another machine.", "Refusal"),
+            str(METHOD_NOT_ALLOWED): _response(f"Only {DRAIN_METHOD} is answered.", "Refusal"),
+            "4XX": _response("This is no request that could be taken.", "Refusal"),
+        },
     }
 
 
@@ -121,6 +144,7 @@ def _schemas() -> dict[str, Any]:
         "UnknownComponent": _object(
             error={"type": "string"}, unknown=_STRINGS, phase=_PHASE, components=_COMPONENTS
         ),
+        "Draining": _object(phase=_PHASE, reason={"type": "string"}, delay_left={"type": "number"}),
         "Refusal": _object(error={"type": "string"}, phase=_PHASE),
     }
 

@@ -19,6 +19,7 @@ _encode = json.JSONEncoder(allow_nan=False).encode
 PHASE_HEADER: Final = "Lifecycle-Phase"
 JSON: Final = "application/json"
 OK: Final = 200
+FORBIDDEN: Final = 403
 NOT_FOUND: Final = 404
 METHOD_NOT_ALLOWED: Final = 405
 

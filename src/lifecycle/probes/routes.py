@@ -21,7 +21,7 @@ from lifecycle.probes.responses import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from lifecycle import System
     from lifecycle.report import ComponentStatus
@@ -62,7 +62,7 @@ async def respond(
     if route not in PATHS:
         return _not_found(system)
     if method not in METHODS:
-        return _not_allowed(system)
+        return not_allowed(system, METHODS)
     codes = Codes(unavailable=system.settings.unavailable_code) if codes is None else codes
     names = parse_qs(query, keep_blank_values=True, errors="replace").get(COMPONENT, [])
     if route in PROBES:
@@ -87,6 +87,20 @@ def refuse(system: System, code: int, why: str) -> Response:
     """
     phase = system.status().phase
     return json_response(code, phase, {"error": why, "phase": phase})
+
+
+def not_allowed(system: System, methods: Sequence[str]) -> Response:
+    """Answer where another method was asked for.
+
+    Args:
+        system: the system.
+        methods: those that there are.
+
+    """
+    phase = system.status().phase
+    error = f"only {' and '.join(methods)} {'are' if methods[1:] else 'is'} answered"
+    content = {"error": error, "phase": phase}
+    return json_response(METHOD_NOT_ALLOWED, phase, content, ("Allow", ", ".join(methods)))
 
 
 PATHS: Final = (*PROBES, STATUS, PAGE, EVENTS)
@@ -140,12 +154,6 @@ def _not_found(system: System) -> Response:
     return json_response(
         NOT_FOUND, phase, {"error": "nothing is here", "paths": PATHS, "phase": phase}
     )
-
-
-def _not_allowed(system: System) -> Response:
-    phase = system.status().phase
-    content = {"error": "only GET and HEAD are answered", "phase": phase}
-    return json_response(METHOD_NOT_ALLOWED, phase, content, ("Allow", ", ".join(METHODS)))
 
 
 def _components(components: Mapping[str, ComponentStatus]) -> dict[str, Any]:

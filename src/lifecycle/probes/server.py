@@ -123,8 +123,8 @@ class ProbeServer:
             codes = self._codes_for(system)
             async with anyio.create_task_group() as connections:
 
-                def admit(connected: socket.socket) -> None:
-                    connection = Connection(connected, crowd, system, codes)
+                def admit(connected: socket.socket, host: str) -> None:
+                    connection = Connection(connected, host, crowd, system, codes)
                     crowd.enter(connection)
                     connections.start_soon(connection.run, name="lifecycle: a probe")
 

@@ -120,6 +120,35 @@ def test_bytes(port: int, caplog: pytest.LogCaptureFixture, pieces: list[bytes])
     assert [] == caplog.messages
 
 
+drains = st.builds(
+    request,
+    st.sampled_from([b"POST"]) | st.sampled_from([b"GET", b"HEAD", b"PUT", b"post"]) | words,
+    st.sampled_from([b"/drain", b"/drain/", b"/%64rain", b"/drain?now", b"http://shop/drain"]),
+    st.sampled_from([b"1.1", b"1.0"]),
+    st.lists(st.tuples(words, words), max_size=2).flatmap(
+        lambda more: st.sampled_from(
+            [
+                [(b"Host", b"shop"), (name, b"x"), *more]
+                for name in (b"Origin", b"VIA", b"x-forwarded-for", b"Forwarded")
+            ]
+        )
+    ),
+    st.sampled_from([b"", b"12345", b"x" * 1000]) | words,
+)
+
+
+@fuzzed
+@given(pieces=st.lists(drains, max_size=3))
+@example(pieces=[b"POST /drain HTTP/1.1\r\nHost: shop\r\nOrigin: http://elsewhere\r\n\r\n"])
+def test_nobody_else_drains_it(port: int, pieces: list[bytes]) -> None:
+    """Whatever comes through a proxy or a browser is refused, and the system runs on."""
+    answers = exchange(port, pieces)
+    after = exchange(port, [b"GET /ready HTTP/1.1\r\nHost: shop\r\n\r\n"])
+
+    assert set(codes_in(answers)) <= (MEANT | {403}) - {200}
+    assert [200] == codes_in(after)
+
+
 QUERY = "".join(map(chr, range(0x21, 0x7F)))
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import anyio.from_thread
 import pytest
 
 from lifecycle import Registry
@@ -16,6 +17,7 @@ from lifecycle.probes.responses import Codes
 from tests.edges.probes.kit import EXAMPLES, LONG, PATHS, get, serving
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 KINDS: dict[str, Any] = {"string": str, "boolean": bool, "integer": int, "number": (int, float)}
@@ -97,8 +99,15 @@ def test_the_codes_are_those_that_were_chosen() -> None:
 @pytest.mark.skipif(
     importlib.util.find_spec("schemathesis") is None, reason="nox -s fuzz has schemathesis"
 )
-def test_schemathesis_finds_nothing(port: int, tmp_path: Path) -> None:
-    """It makes up requests from the description, and holds the answers against it."""
+@pytest.mark.parametrize("paths", [("--exclude-path", "/drain"), ("--include-path", "/drain")])
+def test_schemathesis_finds_nothing(
+    port: int, drained_port: int, tmp_path: Path, paths: tuple[str, str]
+) -> None:
+    """It makes up requests from the description, and holds the answers against it.
+
+    A system that it has asked to drain is no use for the rest: there is one for each.
+    """
+    port = drained_port if "--include-path" in paths else port
     document = tmp_path / "openapi.json"
     document.write_text(json.dumps(description()), encoding="utf-8")
     script = "import sys; from schemathesis.cli import schemathesis; sys.exit(schemathesis())"
@@ -106,7 +115,7 @@ def test_schemathesis_finds_nothing(port: int, tmp_path: Path) -> None:
     examples = ["--max-examples", str(max(1, EXAMPLES // 20))]
 
     ran = subprocess.run(
-        [sys.executable, "-c", script, "run", document, *options, *examples],
+        [sys.executable, "-c", script, "run", document, *options, *paths, *examples],
         capture_output=True,
         text=True,
         check=False,
@@ -115,3 +124,13 @@ def test_schemathesis_finds_nothing(port: int, tmp_path: Path) -> None:
 
     assert 0 == ran.returncode, ran.stdout + ran.stderr
     assert "No issues found" in ran.stdout
+
+
+@pytest.fixture
+def drained_port() -> Iterator[int]:
+    """Serve a system that stays as it is for long when it was asked to drain."""
+    with (
+        anyio.from_thread.start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(serving(None, LONG)) as (_, server),
+    ):
+        yield server.port

@@ -1,0 +1,53 @@
+"""``lifecycle drain``: have a service that runs leave rotation, for preStop hooks."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+from lifecycle.cli import asking
+from lifecycle.errors import one_line
+
+if TYPE_CHECKING:
+    import argparse
+
+TARGET = None
+HELP = "have a service that runs leave rotation, and wait until nobody is sent to it"
+DESCRIPTION = """\
+Ask a service that runs to shut down, from the same machine: it is not ready from then on, serves
+for its drain delay, and is drained and closed after that. Returns when the delay is over: in a
+preStop hook, SIGTERM comes then, and changes nothing any more. Exit code 0, or 1 if it was not
+done. The service has to answer probes: LIFECYCLE_PROBES=:8081, or Settings.probes.
+"""
+
+_OK: Final = range(200, 300)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the command."""
+    asking.add_arguments(parser)
+
+
+def command(options: argparse.Namespace) -> int:
+    """Ask for it, wait, and return 0 or 1.
+
+    Raises:
+        SettingsError: the address is none.
+
+    """
+    host, port = asking.address(options.address)
+    try:
+        code, answer = asking.ask(host, port, "/drain", options.timeout, method="POST")
+    except (OSError, ValueError) as error:
+        place = asking.written(host, port)
+        sys.stderr.write(f"lifecycle: no answer from {place}: {one_line(error)}\n")
+        return 1
+    if code not in _OK:
+        sys.stderr.write(f"lifecycle: not drained ({code}): {answer.get('error')}\n")
+        return 1
+    delay: float = answer["delay_left"]
+    sys.stdout.write(f"drain: {answer['phase']}, {delay:.1f} s left: {answer['reason']}\n")
+    sys.stdout.flush()
+    time.sleep(delay)  # blocks on purpose: whoever called this sends SIGTERM when it returns
+    return 0
