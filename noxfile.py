@@ -136,6 +136,16 @@ def mutation(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """Measure what it costs, as ratios to peers and references; ``-- NAME`` for one benchmark.
+
+    All of it takes half an hour or so; ``-- --quick`` only sees that the benchmarks work.
+    """
+    session.install(WITH_EXTRAS, *group("tests"), *group("bench"))
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; a warning is an error."""
     session.install(WITH_EXTRAS, *group("docs"))

@@ -1,6 +1,4 @@
-"""What a storm of probes does to the service that it asks: latencies without and with, in a table.
-
-    python benchmarks/probe_storm.py --rate 2000 --seconds 10 --backend asyncio
+"""What probes, and a storm of them, do to the latency of the service that is asked.
 
 Three processes: the service (uvicorn, a small app, a few components with checks, a probe server),
 its users (200 requests a second on 8 connections), and the probes (a new connection for each, as a
@@ -10,7 +8,6 @@ that had to wait for its turn does not hide how long the service was away.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import logging
@@ -25,12 +22,13 @@ import anyio
 import attrs
 
 import lifecycle
+from benchmarks.measuring import Heading, Line, microseconds, row
 from lifecycle import Registry, Settings
 from lifecycle.integrations import uvicorn
 from lifecycle.probes import ProbeServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator, Iterator
     from multiprocessing.connection import Connection
 
 Result = tuple[list[float], float]
@@ -161,7 +159,49 @@ def clients(group: Group, seconds: float, results: Connection) -> None:
 # --- the comparison ------------------------------------------------------------------------------
 
 
-def measure(web: int, probes: int, rate: float, seconds: float) -> dict[str, Result]:
+def measure(*, quick: bool) -> Iterator[Line]:
+    """Without probes, with as many as there should be, and in a storm; on both loops."""
+    seconds, rounds, storm = (0.5, 1, 50.0) if quick else (5.0, 3, 2000.0)
+    for backend in ("asyncio",) if quick else ("asyncio", "uvloop"):
+        with serving(backend) as (web, probes):
+            taken = [
+                [compare(web, probes, rate, seconds) for rate in (0.0, 1.0, storm)]
+                for _ in range(rounds)
+            ]
+        for which, rate in ((1, 1.0), (2, storm)):
+            answered = statistics.mean(len(turn[which]["probes"][0]) for turn in taken) / seconds
+            yield Heading(f"{backend}, asked to take {rate:g} probes/s; answered {answered:.0f}/s")
+            for percent in (50, 95, 99):
+                pairs = [
+                    (
+                        percentile(turn[which], percent),
+                        percentile(turn[0], percent),
+                    )
+                    for turn in taken
+                ]
+                least = [microseconds(min(pair[each] for pair in pairs)) for each in (0, 1)]
+                yield row(
+                    f"{percent} % of the calls, against none",
+                    [probed / unprobed for probed, unprobed in pairs],
+                    note=f"{least[0]} to {least[1]}",
+                )
+
+
+@contextlib.contextmanager
+def serving(backend: str) -> Generator[tuple[int, int]]:
+    """Run the service; gives its port, and that of its probes."""
+    context = multiprocessing.get_context("spawn")
+    mine, theirs = context.Pipe(duplex=False)
+    service = context.Process(target=serve, args=(backend, theirs))
+    service.start()
+    try:
+        yield mine.recv()
+    finally:
+        service.terminate()
+        service.join()
+
+
+def compare(web: int, probes: int, rate: float, seconds: float) -> dict[str, Result]:
     """Use the service, and probe it meanwhile if there is a rate; what came of both."""
     context = multiprocessing.get_context("spawn")
     groups = {"service": Group(use, web, USERS, USER_RATE)}
@@ -179,40 +219,6 @@ def measure(web: int, probes: int, rate: float, seconds: float) -> dict[str, Res
     return found
 
 
-def row(name: str, result: Result) -> str:
-    """Write one line of the table."""
-    took, seconds = result
-    cuts = statistics.quantiles(took, n=100)
-    times = [f"{cuts[49] * 1e3:9.2f}", f"{cuts[94] * 1e3:9.2f}", f"{cuts[98] * 1e3:9.2f}"]
-    return f"{name:34}{len(took) / seconds:10.0f}{''.join(times)}{max(took) * 1e3:9.2f}"
-
-
-def main() -> None:
-    """Measure without, and with."""
-    parser = argparse.ArgumentParser(description="What a storm of probes does to a service.")
-    parser.add_argument("--rate", type=float, default=2000, help="probes a second")
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--backend", choices=("asyncio", "uvloop"), default="asyncio")
-    options = parser.parse_args()
-
-    context = multiprocessing.get_context("spawn")
-    mine, theirs = context.Pipe(duplex=False)
-    service = context.Process(target=serve, args=(options.backend, theirs))
-    service.start()
-    web, probes = mine.recv()
-    try:
-        print(f"{options.backend}; milliseconds")
-        print(f"{'':34}{'a second':>10}{'median':>9}{'95 %':>9}{'99 %':>9}{'longest':>9}")
-        without = measure(web, probes, 0, options.seconds)
-        print(row("service, nobody probes", without["service"]))
-        for rate in (1.0, options.rate):
-            found = measure(web, probes, rate, options.seconds)
-            print(row(f"service, asked to take {rate:g} probes/s", found["service"]))
-            print(row("the probes themselves", found["probes"]))
-    finally:
-        service.terminate()
-        service.join()
-
-
-if __name__ == "__main__":
-    main()
+def percentile(found: dict[str, Result], percent: int) -> float:
+    """The latency that so many of the service's calls do not exceed."""
+    return statistics.quantiles(found["service"][0], n=100)[percent - 1]

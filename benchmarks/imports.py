@@ -1,0 +1,60 @@
+"""The CPU time of `import lifecycle` in a new process, against that of what it is made of.
+
+The reference imports anyio, attrs and typing-extensions, and whatever else ends up imported by
+`import lifecycle` that is not its own, by name.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from functools import partial
+from typing import TYPE_CHECKING
+
+from benchmarks.measuring import Line, column, in_turns, microseconds, ratios, row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REQUIRED = ("anyio", "attrs", "typing_extensions")
+
+_TIMED = """
+import sys, time
+names = sys.argv[1:]
+began = time.process_time()
+for name in names:
+    __import__(name)
+print(time.process_time() - began)
+"""
+_USED = """
+import sys
+before = set(sys.modules)
+import lifecycle
+for name in sys.modules:
+    if name not in before and name.partition(".")[0] not in ("lifecycle", "__mp_main__"):
+        print(name)
+"""
+
+
+def measure(*, quick: bool) -> Iterator[Line]:
+    """Import each in processes of their own."""
+    used = [*REQUIRED, *_python(_USED).split()]
+    samples = [partial(_import, names) for names in (("lifecycle",), used, REQUIRED)]
+    in_turns(1, *samples)  # from now on all bytecode is there
+    taken = in_turns(3 if quick else 25, *samples)
+    mine, theirs, least = (microseconds(min(column(taken, which))) for which in range(3))
+    yield row("against all that it uses", ratios(taken), aim=1.5, note=f"{mine} to {theirs}")
+    yield row(
+        "against anyio, attrs",
+        ratios(taken, 0, 2),
+        note=f"{mine} to {least}",
+    )
+
+
+def _import(names: tuple[str, ...] | list[str]) -> float:
+    return float(_python(_TIMED, *names))
+
+
+def _python(program: str, *arguments: str) -> str:
+    command = [sys.executable, "-c", program, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603  ours
