@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from web import shop
 
 from lifecycle import Settings
-from tests.containers.kit import CONTAINER, DEPLOYMENT, DOCKERFILE, ENVIRON, GRACE, POD
+from tests.containers.kit import (
+    CONTAINER,
+    DEPLOYMENT,
+    DOCKERFILE,
+    ENVIRON,
+    GRACE,
+    MANIFEST,
+    POD,
+    ROOT,
+)
 
 if TYPE_CHECKING:
     from lifecycle import Plan
 
+PAGE = (ROOT / "docs" / "how-to" / "kubernetes.md").read_text(encoding="utf-8")
 PROBES = {what: CONTAINER[f"{what}Probe"] for what in ("startup", "liveness", "readiness")}
 SETTINGS = Settings.from_env(environ=ENVIRON)
 
@@ -21,6 +36,28 @@ SETTINGS = Settings.from_env(environ=ENVIRON)
 def plan() -> Plan:
     """Make the plan of the shop that the image runs."""
     return shop.plan(SETTINGS)
+
+
+def test_it_is_what_lifecycle_writes() -> None:
+    """The commands of the page write it, but for two lines, and the Service."""
+    lines = re.findall(r"^\$ (.*)$", PAGE, re.MULTILINE)
+    scripts = Path(sys.executable).parent
+    environ = {name: value for name, value in os.environ.items() if "LIFECYCLE" not in name}
+    ran = subprocess.run(
+        ["/bin/sh", "-ec", "\n".join(lines)],
+        cwd=ROOT,
+        env={**environ, "PATH": f"{scripts}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    ours = ("  replicas: 3\n", '            - { name: SHOP_HOST, value: "0.0.0.0" }\n')
+    deployment, _, _ = MANIFEST.partition("---\n")
+    for line in ours:
+        assert line in deployment
+        deployment = deployment.replace(line, "")
+    assert deployment == ran.stdout
 
 
 def seconds(probe: dict[str, Any]) -> int:

@@ -477,7 +477,9 @@ def test_limits_of_no_component_are_found(tmp_path: Path) -> None:
 # --- the command line ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("check", "--help")])
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("run", "--help"), ("check", "--help"), ("manifest", "--help")]
+)
 def test_help(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     """It says what a target is, by an example."""
     with command(tmp_path, *arguments) as process:
