@@ -26,14 +26,14 @@ class Witness:
         # Held open, so that its end is not reported before a program has opened it.
         self._writer: int | None = os.open(path, os.O_WRONLY)
         self._words = b""
-        self._gate_path = path.with_name(f"{path.name}.gate")
-        os.mkfifo(self._gate_path)
-        self._gate = os.open(self._gate_path, os.O_RDWR)
+        self.gate_path = path.with_name(f"{path.name}.gate")
+        os.mkfifo(self.gate_path)
+        self._gate = os.open(self.gate_path, os.O_RDWR)
 
     @property
     def wait_for_go(self) -> str:
         """The shell's words for: wait for :meth:`go`."""
-        return f"read _ <'{self._gate_path}'"
+        return f"read _ <'{self.gate_path}'"
 
     def go(self) -> None:
         """Let one program go on."""

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import shlex
-import shutil
-import signal
-from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +14,7 @@ import attrs
 
 from lifecycle.errors import DefinitionError, PreflightError, seconds
 from lifecycle.preflight._checks import demand_timeout, is_path, is_text, short
-from lifecycle.processes import ProcessGroup
+from lifecycle.processes import LastLines, ProcessGroup, how_it_ended, why_not_executed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,9 +28,6 @@ _NOT_EXECUTABLE = 126
 _NOT_FOUND = 127
 _KILLED = 128
 _LAST_CODE = 255
-
-_QUOTED_LINES = 20
-_QUOTED_LENGTH = 500
 
 
 @attrs.frozen(eq=False)
@@ -97,18 +90,8 @@ class CommandPasses:
         if isinstance(error, PermissionError) and error.filename != program and self.user:
             reason = f"it cannot be run as user {self.user!r}: only root may change the user"
             return PreflightError(self.name, reason)
-        if not isinstance(error, FileNotFoundError):
-            reason = f"{program} cannot be executed: {error.strerror or error}"
-            return PreflightError(self.name, reason, _NOT_EXECUTABLE)
-        if self._is_there(program, env):
-            reason = f"{program} cannot be executed: the interpreter in its first line is not there"
-            return PreflightError(self.name, reason, _NOT_EXECUTABLE)
-        return PreflightError(self.name, f"{program} was not found", _NOT_FOUND)
-
-    def _is_there(self, program: str, env: Mapping[str, str]) -> bool:
-        if os.path.dirname(program):  # noqa: PTH120  pathlib drops the ./ that matters here
-            return (self.cwd or Path()).joinpath(program).exists()
-        return shutil.which(program, path=env.get("PATH")) is not None
+        reason, is_there = why_not_executed(error, program, env, self.cwd)
+        return PreflightError(self.name, reason, _NOT_EXECUTABLE if is_there else _NOT_FOUND)
 
 
 class _Output:
@@ -116,35 +99,24 @@ class _Output:
 
     def __init__(self, check: str) -> None:
         self._check = check
-        self._last: dict[Stream, deque[str]] = {
-            "stdout": deque(maxlen=_QUOTED_LINES),
-            "stderr": deque(maxlen=_QUOTED_LINES),
-        }
+        self._last = LastLines()
+        self.quote = self._last.quote
 
     def add(self, stream: Stream, line: str) -> None:
-        self._last[stream].append(line)
+        self._last.add(stream, line)
         extra = {"check": self._check, "stream": stream}
         logger.info("%s: %s", self._check, line, extra=extra)
-
-    def quote(self) -> str:
-        # Many a script complains on stdout.
-        stream: Stream = "stderr" if self._last["stderr"] else "stdout"
-        lines = [line[:_QUOTED_LENGTH] for line in self._last[stream]]
-        return "\n  | ".join([f". The last lines of its {stream}:", *lines]) if lines else ""
 
 
 def _describe(returncode: int | None) -> tuple[str, int | None]:
     """Say how a command ended, and which exit code follows."""
+    done = how_it_ended(returncode)
     if returncode is None:
-        done = "ended, and its exit code is lost: SIGCHLD is ignored in this process, or something "
-        return f"{done}else in it waits for all children", None
+        return done, None
     if returncode < 0:
-        name = str(-returncode)
-        with contextlib.suppress(ValueError):
-            name = signal.Signals(-returncode).name
-        return f"was killed by signal {name}", _KILLED - returncode
+        return done, _KILLED - returncode
     # Windows has codes such as 0xC0000005, which cannot be passed on.
-    return f"exited with code {returncode}", returncode if returncode <= _LAST_CODE else None
+    return done, returncode if returncode <= _LAST_CODE else None
 
 
 def command(  # noqa: PLR0913  what there is to say of a command

@@ -3,7 +3,22 @@
 from __future__ import annotations
 
 from lifecycle.processes.ending import end_process
-from lifecycle.processes.group import ProcessGroup, kill_all
-from lifecycle.processes.output import Stream
+from lifecycle.processes.group import TERM_GRACE, ProcessGroup, kill_all
+from lifecycle.processes.guarded import GuardedGroup, LaunchError
+from lifecycle.processes.output import Lines, Stream
+from lifecycle.processes.words import LastLines, how_it_ended, name_of, why_not_executed
 
-__all__ = ["ProcessGroup", "Stream", "end_process", "kill_all"]
+__all__ = [
+    "TERM_GRACE",
+    "GuardedGroup",
+    "LastLines",
+    "LaunchError",
+    "Lines",
+    "ProcessGroup",
+    "Stream",
+    "end_process",
+    "how_it_ended",
+    "kill_all",
+    "name_of",
+    "why_not_executed",
+]

@@ -73,7 +73,7 @@ class ProcessGroup:
     this program. Where there are no process groups (Windows), the program alone is meant.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what there is to say of a program
         self,
         argv: Sequence[str | os.PathLike[str]],
         *,
@@ -81,6 +81,9 @@ class ProcessGroup:
         cwd: str | os.PathLike[str] | None = None,
         user: str | int | None = None,
         tell: Callable[[Stream, str], None] | None = None,
+        stdout: int | None = None,
+        stderr: int | None = None,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         """Start the program.
 
@@ -91,17 +94,22 @@ class ProcessGroup:
             user: The name or the number of the user that it runs as, with that user's groups.
             tell: Is called with each line that it writes, while :meth:`run` runs; by default it
                 writes where this process writes.
+            stdout: A descriptor that it writes to, in place of `tell`.
+            stderr: Likewise.
+            pass_fds: Descriptors that it inherits.
 
         Raises:
             OSError: It could not be started.
             LookupError: There is no such user.
         """
-        output = None if tell is None else subprocess.PIPE
+        if tell is not None:
+            stdout = stderr = subprocess.PIPE
         self._process = subprocess.Popen(  # noqa: S603  what it runs is for the caller to say
             list(argv),
             stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
+            stdout=stdout,
+            stderr=stderr,
+            pass_fds=tuple(pass_fds),
             bufsize=0,
             env=env,
             cwd=cwd,
@@ -128,16 +136,24 @@ class ProcessGroup:
         """Whether the program has ended, and what was left of its group was killed."""
         return _alive.get(self.pid) is not self
 
-    def send_signal(self, number: int) -> None:
-        """Send a signal to the whole group; to one that has ended, nothing."""
+    def send_signal(self, number: int, *, to_all: bool = True) -> None:
+        """Send a signal to the whole group; to one that has ended, nothing.
+
+        Args:
+            number: The signal.
+            to_all: Whether all of the group get it, and not only the program itself.
+        """
         if self.ended:
             return
         # A leader that has died, and is not reaped, is an EPERM on macOS.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if sys.platform == "win32":  # pragma: no cover
                 self._process.send_signal(number)
-            else:
+            elif to_all:
                 os.killpg(self.pid, number)
+            else:
+                # Not `Popen.send_signal`, which would reap it.
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """Kill the whole group, without waiting for it to be gone."""

@@ -1,0 +1,127 @@
+"""Becomes a program, and leaves a guard in its process group: run as a script, by itself.
+
+::
+
+    python -I -S launcher.py LIFELINE REPORT
+
+LIFELINE is the read end of a pipe whose one writer is the process that has started this one. What
+is to be done comes through it first. Then nobody writes any more: it ends when that process does,
+however it is ended, and at that moment the guard kills the group, itself included. As a member it
+cannot hit another group that was given the same number later.
+
+REPORT takes the process id of the guard, and then what has failed; it is closed when the program
+runs. Nothing of ours is imported, so that this takes a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import signal
+import sys
+from typing import Any
+
+LENGTH = 4
+"""How many bytes say how long the order is."""
+FAILED = 127
+
+
+def main() -> None:
+    """Do what the order says."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback, where it is for the program
+    lifeline, report = int(sys.argv[1]), int(sys.argv[2])
+    for fd in (lifeline, report):
+        os.set_inheritable(fd, False)  # noqa: FBT003  it takes no keyword
+    order = _order(lifeline)
+    if order is None:
+        return  # whoever wanted it is gone already
+    step = "guard"
+    try:
+        os.write(report, b"guard %d\n" % _leave_guard(lifeline, report))
+        step = "user"
+        _become(order["user"])
+        step = "cwd"
+        if order["cwd"] is not None:
+            os.chdir(order["cwd"])
+        step = "exec"
+        _restore_signals()
+        os.execvpe(order["argv"][0], order["argv"], order["env"])  # noqa: S606  that is what it is for
+    except OSError as error:
+        os.write(report, b"%s %d\n" % (step.encode(), error.errno or 0))
+    os._exit(FAILED)
+
+
+def _order(lifeline: int) -> Any:
+    length = int.from_bytes(_read(lifeline, LENGTH), "big")
+    order = _read(lifeline, length)
+    return marshal.loads(order) if length and len(order) == length else None  # noqa: S302  from who started us
+
+
+def _read(fd: int, length: int) -> bytes:
+    found = b""
+    while len(found) < length and (data := os.read(fd, length - len(found))):
+        found += data
+    return found
+
+
+def _leave_guard(lifeline: int, report: int) -> int:
+    """Start the guard as nobody's child: a program may wait for all that it has."""
+    reader, writer = os.pipe()
+    between = os.fork()
+    if between == 0:
+        guard = os.fork()
+        if guard == 0:
+            _guard(lifeline, (reader, writer, report))
+        os.write(writer, b"%d" % guard)
+        os._exit(0)
+    os.close(writer)
+    os.waitpid(between, 0)
+    guard = int(os.read(reader, 32) or b"0")
+    os.close(reader)
+    if guard == 0:
+        raise BlockingIOError(11, "no process can be started")
+    return guard
+
+
+def _guard(lifeline: int, others: tuple[int, ...]) -> None:
+    # What is meant for the group is not meant for it; a program may send itself all kinds of
+    # signals by `kill 0`.
+    for number in signal.valid_signals():
+        if number not in (signal.SIGKILL, signal.SIGSTOP):
+            try:
+                signal.signal(number, signal.SIG_IGN)
+            except (OSError, ValueError):  # one of the C library's own
+                continue
+    # It keeps open nothing that anybody could wait for the end of.
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for fd in range(3):
+        os.dup2(nothing, fd)
+    for fd in (nothing, *others):
+        os.close(fd)
+    os.chdir("/")
+    while os.read(lifeline, 4096):
+        pass
+    os.kill(0, signal.SIGKILL)
+
+
+def _become(user: tuple[int, int | None, list[int] | None] | None) -> None:
+    if user is None:
+        return
+    uid, gid, groups = user
+    if groups is not None:
+        os.setgroups(groups)
+    if gid is not None:
+        os.setgid(gid)
+    os.setuid(uid)
+
+
+def _restore_signals() -> None:
+    # An interpreter ignores these, and what is ignored stays so in the program.
+    for name in ("SIGPIPE", "SIGXFSZ"):
+        number = getattr(signal, name, None)
+        if number is not None:
+            signal.signal(number, signal.SIG_DFL)
+
+
+if __name__ == "__main__":
+    main()
