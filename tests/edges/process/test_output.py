@@ -105,7 +105,10 @@ class Handler(logging.Handler):
 
     def __init__(self, do: Callable[[logging.LogRecord], object]) -> None:
         super().__init__()
-        self.emit = do  # type: ignore[assignment]  # what it is for
+        self._do = do
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._do(record)
 
 
 @contextlib.contextmanager
