@@ -100,6 +100,17 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def rolling(session: nox.Session) -> None:
+    """Restart services under load, bare and as components, and count the requests that fail.
+
+    Ten rolling restarts of each server take half an hour: ``-- --restarts 1 'uvicorn, host'`` for
+    one of one. A short form of it is in the tests.
+    """
+    session.install("--editable", WITH_EXTRAS, *group("tests"))
+    session.run("python", "-m", "tests.cluster", *session.posargs)
+
+
+@nox.session
 def explore(session: nox.Session) -> None:
     """Prove the machine: say everything to it, in every order, for up to four components.
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import anyio
 import attrs
@@ -28,7 +28,7 @@ import attrs
 from tests.cluster.exchange import BrokenError, Connection, LateError, Response, connect
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable, Coroutine
 
     from anyio.abc import TaskGroup
 
@@ -190,6 +190,10 @@ class Load:
         """Send so many a second, until the load ends."""
         self._senders.append(sender)
         self._tasks.start_soon(self._keep_sending, sender, 1 / rate)
+
+    def run(self, follow: Callable[[anyio.Event], Coroutine[Any, Any, object]]) -> None:
+        """Run something that is given an event, and ends when that is set."""
+        self._tasks.start_soon(follow, self._over)
 
     async def _keep_sending(self, sender: Sender, interval: float) -> None:
         due = anyio.current_time()

@@ -9,7 +9,7 @@ import anyio
 
 from tests.cluster import container
 from tests.cluster.exchange import BrokenError, connected
-from tests.cluster.spec import HttpGet
+from tests.cluster.spec import Exec, TcpSocket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -55,11 +55,13 @@ async def _is_answered(probe: Probe, ports: Ports, env: Mapping[str, str]) -> bo
 
 async def succeeds(action: Action, ports: Ports, env: Mapping[str, str]) -> bool:
     """Do what a probe or a hook says, once."""
-    if isinstance(action, HttpGet):
-        try:
-            async with connected(ports[action.port]) as connection:
-                response = await connection.ask("GET", action.path)
-        except BrokenError:
-            return False
-        return 200 <= response.status < 400
-    return await container.run(action.command, env) == 0
+    if isinstance(action, Exec):
+        return await container.run(action.command, env) == 0
+    try:
+        async with connected(ports[action.port]) as connection:
+            if isinstance(action, TcpSocket):
+                return True
+            response = await connection.ask("GET", action.path)
+            return 200 <= response.status < 400
+    except BrokenError:
+        return False

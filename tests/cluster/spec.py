@@ -27,7 +27,14 @@ class Exec:
     command: Sequence[str]
 
 
-Action: TypeAlias = HttpGet | Exec
+@attrs.frozen
+class TcpSocket:
+    """Connect; who can has succeeded."""
+
+    port: str
+
+
+Action: TypeAlias = HttpGet | Exec | TcpSocket
 
 
 @attrs.frozen(kw_only=True)

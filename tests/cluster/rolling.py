@@ -1,0 +1,98 @@
+"""Rolling restarts under load, and what became of everything that was sent meanwhile."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from tests.cluster.calls import Calls, Ticks
+from tests.cluster.deployment import deployed
+from tests.cluster.load import Client, Counts, loaded
+from tests.cluster.streams import Chat, Events, follow
+
+if TYPE_CHECKING:
+    from tests.cluster.load import Load
+    from tests.cluster.service import Service
+    from tests.cluster.targets import Target
+
+REPLICAS: Final = 3
+LAG: Final = 2.0
+"""How many seconds later than the SIGTERM those who route learn of it."""
+STREAMS: Final = 6
+"""How many streams of each kind are followed."""
+
+
+@attrs.frozen
+class Outcome:
+    """What became of everything that was sent, by kind, and how the pods have ended."""
+
+    counts: dict[str, Counts]
+    exit_codes: list[int]
+    """Of those that were replaced."""
+    killed: int
+    """How many of them had to be."""
+    said: str
+    """What all of them have written."""
+
+    @property
+    def sent(self) -> int:
+        """How much was sent, of all kinds."""
+        return sum(counts.sent for counts in self.counts.values())
+
+    @property
+    def failed(self) -> int:
+        """How much of that failed."""
+        return sum(counts.sent - counts.answered for counts in self.counts.values())
+
+
+async def roll(target: Target, restarts: int) -> Outcome:
+    """Roll a deployment over under load, a number of times."""
+    async with deployed(target.spec, port="http", replicas=REPLICAS, lag=LAG) as deployment:
+        async with loaded() as load:
+            counts = _KINDS[target.speaks](deployment.service, load)
+            for _ in range(restarts):
+                await deployment.roll()
+        ended = [run for pod in deployment.all_pods for run in pod.history]
+        return Outcome(
+            counts,
+            exit_codes=[run.exit_code for run in ended],
+            killed=sum(run.was_killed for run in ended),
+            said=deployment.said(),
+        )
+
+
+def _http(service: Service, load: Load) -> dict[str, Counts]:
+    new, kept = Client(service), Client(service, keeps=8)
+    slow = Client(service, path="/slow?seconds=3")
+    load.send(new, rate=20)
+    load.send(kept, rate=20)
+    load.send(slow, rate=2)
+    events, chats = Counts(), Counts()
+    for _ in range(STREAMS):
+        load.run(functools.partial(follow, Events(service, "/events", events)))
+        load.run(functools.partial(follow, Chat(service, "/chat", chats)))
+    return {
+        "on new": new.counts,
+        "on kept": kept.counts,
+        "of 3 s": slow.counts,
+        "streams": events,
+        "websockets": chats,
+    }
+
+
+def _grpc(service: Service, load: Load) -> dict[str, Counts]:
+    orders = "/shop.Orders"
+    new, kept = Calls(service, f"{orders}/Get"), Calls(service, f"{orders}/Get", keeps=8)
+    slow = Calls(service, f"{orders}/Pack", keeps=4)
+    load.send(new, rate=20)
+    load.send(kept, rate=20)
+    load.send(slow, rate=2)
+    ticks = Counts()
+    for _ in range(STREAMS):
+        load.run(functools.partial(follow, Ticks(service, f"{orders}/Ticks", ticks)))
+    return {"on new": new.counts, "on kept": kept.counts, "of 3 s": slow.counts, "streams": ticks}
+
+
+_KINDS: Final = {"http": _http, "grpc": _grpc}
