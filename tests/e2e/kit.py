@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 GENEROUS = 30.0
 """How long anything is waited for, in seconds: what takes longer on a slow machine is broken."""
 
+SERVERS = ["uvicorn asyncio", "uvicorn uvloop", "hypercorn trio", "granian asyncio"]
+"""What web servers are run by, and on; on which else they run is tried in tests/edges/servers."""
+
 
 class Process:
     """A process that leads a session of its own, and what it has written so far.

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.e2e.kit import GENEROUS, Process, running_program
+from tests.e2e.kit import GENEROUS, SERVERS, Process, running_program
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 
-@pytest.fixture(params=["asyncio", "uvloop"])
-def backend(request: pytest.FixtureRequest) -> str:
-    """Run each test on the event loops that uvicorn runs on."""
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest) -> str:
+    """Run each test with each of the servers."""
     name: str = request.param
     return name
 
 
-def program(backend: str, lifespan: str = "works") -> AbstractContextManager[Process]:
+def program(server: str, lifespan: str = "works") -> AbstractContextManager[Process]:
     """Run the server."""
-    return running_program(__file__, "serves", backend, lifespan)
+    return running_program(__file__, "serves", *server.split(), lifespan)
 
 
 def first_paragraph(process: Process) -> list[str]:
@@ -32,9 +32,9 @@ def first_paragraph(process: Process) -> list[str]:
     return process.output.partition("lifecycle: ")[2].partition("\n\n")[0].splitlines()
 
 
-def test_an_endless_stream_does_not_keep_the_process(backend: str) -> None:
+def test_an_endless_stream_does_not_keep_the_process(server: str) -> None:
     """It is cut off in time, its client sees an end, everything is closed in order; exit 75."""
-    with program(backend) as process:
+    with program(server) as process:
         url = process.until(r"web listens at (.*)$")[1]
         with httpx.stream("GET", url, timeout=GENEROUS, trust_env=False) as stream:
             chunks = stream.iter_raw()
@@ -62,9 +62,9 @@ def test_an_endless_stream_does_not_keep_the_process(backend: str) -> None:
     assert "Traceback" not in process.output
 
 
-def test_a_lifespan_that_fails_to_start(backend: str) -> None:
+def test_a_lifespan_that_fails_to_start(server: str) -> None:
     """Exit 69 with the app's own exception, in one paragraph; what had started is stopped."""
-    with program(backend, "fails to start") as process:
+    with program(server, "fails to start") as process:
         assert process.wait() == 69
 
     assert first_paragraph(process) == [
@@ -75,9 +75,9 @@ def test_a_lifespan_that_fails_to_start(backend: str) -> None:
     assert 'raise NoDatabaseError("the database is not reachable")' in process.output
 
 
-def test_a_lifespan_that_fails_to_stop(backend: str) -> None:
+def test_a_lifespan_that_fails_to_stop(server: str) -> None:
     """Exit 75, with the app's own exception; the others are closed all the same."""
-    with program(backend, "fails to stop") as process:
+    with program(server, "fails to stop") as process:
         process.until(r" running$")
         process.send(signal.SIGTERM)
         assert process.wait() == 75

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import math
@@ -48,12 +49,12 @@ class HostedServer(ABC):
         host: str,
         port: int,
         sockets: Sequence[socket.socket] | None,
-        lifespan: Mode,
+        options: dict[str, Any],
     ) -> None:
-        """Prepare it; nothing is bound yet.
+        """Made by ``server()``; nothing is bound yet.
 
         Raises:
-            TypeError: the app is none.
+            TypeError: the app is none, or an option is wrong.
 
         """
         if not callable(app):
@@ -63,12 +64,22 @@ class HostedServer(ABC):
         self._host = host
         self._port = port
         self._given = None if sockets is None else list(sockets)
-        self._lifespan: Mode = lifespan
+        self._lifespan: Mode = options.pop("lifespan", "auto")
+        self._configure(options)
         self._addresses = _addresses(self._given or ())
         self._sockets: list[socket.socket] = []
         self._websockets = Websockets(app)
         self._serving: Serving | None = None
         self._life: AbstractAsyncContextManager[None] | None = None
+
+    @abstractmethod
+    def _configure(self, options: dict[str, Any]) -> None:
+        """Take the options of the server, its scheme and backlog among them.
+
+        Raises:
+            TypeError: an option is unknown, or cannot work inside a system.
+
+        """
 
     @abstractmethod
     def _prepare(self, app: ASGIApp, sockets: list[socket.socket]) -> Run:
@@ -201,6 +212,22 @@ class HostedServer(ABC):
 
     def __repr__(self) -> str:
         return f"<{self.software}.Server of {self._app!r} at {self.url}>"
+
+
+def require_asyncio(software: str) -> None:
+    """See that a server that needs asyncio, or uvloop, has it.
+
+    Raises:
+        RuntimeError: this is trio.
+
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        message = (
+            f"{software} runs on asyncio and uvloop, and not on trio: `lifecycle.run(…, backend=…)`"
+        )
+        raise RuntimeError(message) from None
 
 
 def _addresses(sockets: Sequence[socket.socket]) -> tuple[tuple[str, int], ...]:

@@ -76,18 +76,24 @@ class _Websocket:
         self._send = send
         self._is_accepted = False
         self._is_over = False
-        """Whether anything can be said in it."""
+        """Whether the client, or the app, has ended it."""
         self._is_to_be_closed = False
+        self._is_closing = False
+        """Whether it is, or was, closed from here."""
         self._receiving = anyio.CancelScope()
+        self._is_closed = anyio.Event()
+        """Set when the client has been told, or could not be."""
 
     async def receive(self) -> Message:
         """Give what the client says; once it was closed from here, that it is gone."""
-        if not (self._is_over and self._is_to_be_closed):
+        if not self._is_closing:
             with anyio.CancelScope() as self._receiving:
                 message = await self._receive()
                 if message["type"] == "websocket.disconnect":
                     self._is_over = True
                 return message
+        # Where the handler ends first, some servers drop the connection, and the close with it.
+        await self._is_closed.wait()
         return {"type": "websocket.disconnect", "code": _CODE, "reason": _REASON}
 
     async def send(self, message: Message) -> None:
@@ -98,11 +104,12 @@ class _Websocket:
 
         """
         kind = message["type"]
-        if self._is_over and self._is_to_be_closed:
+        if self._is_closing:
             if kind == "websocket.close":
                 return
-            message_ = f"this websocket was closed with code {_CODE}: {_REASON}"
-            raise ConnectionResetError(message_)
+            await self._is_closed.wait()
+            error = f"this websocket was closed with code {_CODE}: {_REASON}"
+            raise ConnectionResetError(error)
         if kind in ("websocket.close", "websocket.http.response.start"):
             self._is_over = True
         await self._send(message)
@@ -114,9 +121,12 @@ class _Websocket:
     async def close(self) -> None:
         """Close it; one that has not been accepted yet, when it is."""
         self._is_to_be_closed = True
-        if self._is_over or not self._is_accepted:
+        if self._is_over or self._is_closing or not self._is_accepted:
             return
-        self._is_over = True
+        self._is_closing = True
         # Some servers cannot close a websocket while somebody receives from it.
         self._receiving.cancel()
-        await self._send({"type": "websocket.close", "code": _CODE, "reason": _REASON})
+        try:
+            await self._send({"type": "websocket.close", "code": _CODE, "reason": _REASON})
+        finally:
+            self._is_closed.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +11,14 @@ from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
 import lifecycle
 from lifecycle import Registry, Settings
-from lifecycle.integrations import uvicorn
 from lifecycle.integrations.fastapi import CurrentSystem, provide
 from tests.e2e.say import say
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-BACKEND: Any = sys.argv[1]
+SERVER = sys.argv[1]
+BACKEND: Any = sys.argv[2]
 shop = Registry("shop")
 api = FastAPI()
 
@@ -68,5 +69,6 @@ async def numbers() -> AsyncIterator[int]:
     await anyio.sleep_forever()
 
 
-shop.add(uvicorn.server(api, port=0), name="web")
+server = importlib.import_module(f"lifecycle.integrations.{SERVER}").server
+shop.add(server(api, port=0), name="web")
 lifecycle.run(shop, Settings(grace_period=60), backend=BACKEND)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from typing import Any
 
@@ -9,10 +10,10 @@ import anyio
 
 import lifecycle
 from lifecycle import Registry, Settings
-from lifecycle.integrations import uvicorn
 
-BACKEND: Any = sys.argv[1]
-LIFESPAN = sys.argv[2]
+SERVER = sys.argv[1]
+BACKEND: Any = sys.argv[2]
+LIFESPAN = sys.argv[3]
 shop = Registry("shop")
 
 
@@ -51,5 +52,6 @@ async def database() -> Any:
     print("> database closed")
 
 
-shop.add(uvicorn.server(app, port=0), name="web", after=[database])
+server = importlib.import_module(f"lifecycle.integrations.{SERVER}").server
+shop.add(server(app, port=0), name="web", after=[database])
 lifecycle.run(shop, Settings(grace_period=4, close_reserve=3), backend=BACKEND)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lifecycle.integrations import hypercorn, uvicorn
+from lifecycle.integrations import granian, hypercorn, uvicorn
 from lifecycle.testing import servers
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SERVERS: dict[str, tuple[MakesServer, tuple[Backend, ...]]] = {
     "uvicorn": (uvicorn.server, ("asyncio", "uvloop")),
+    "granian": (granian.server, ("asyncio", "uvloop")),
     "hypercorn": (hypercorn.server, ("asyncio", "uvloop", "trio")),
 }
 

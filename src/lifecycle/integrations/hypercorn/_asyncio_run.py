@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 import anyio
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
-from hypercorn.typing import LifespanState
 
-from lifecycle.integrations.hypercorn._connections import apart, require_parameters, wrapped
+from lifecycle.integrations.hypercorn._connections import (
+    apart,
+    require_parameters,
+    state,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     import socket
@@ -102,10 +106,9 @@ class AsyncioRun:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         loop = asyncio.get_running_loop()
-        state = LifespanState({})
-        connection = TCPServer(self._app, loop, self._config, self._context, state, reader, writer)
+        app, config, context = self._app, self._config, self._context
         try:
             with apart():
-                await connection.run()
+                await TCPServer(app, loop, config, context, state(), reader, writer).run()
         finally:
             self._connections.discard(writer)

@@ -27,6 +27,11 @@ def wrapped(app: ASGIApp) -> Any:
     return ASGIWrapper(framework)
 
 
+def state() -> Any:
+    """Give what requests find in their state; what the lifespan has left is put there elsewhere."""
+    return {}
+
+
 def require_parameters(tcp_server: Callable[..., Any], *names: str) -> None:
     """See that hypercorn's server of one connection is the one that is known in here.
 

@@ -41,7 +41,6 @@ def server(
         TypeError: an option is unknown, or cannot work inside a system.
 
     """
-    _refused.check("hypercorn", options, _options.REFUSED)
     return Server(app, host, port, sockets, options)
 
 
@@ -50,16 +49,8 @@ class Server(HostedServer):
 
     software = "hypercorn"
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        host: str,
-        port: int,
-        sockets: Sequence[socket.socket] | None,
-        options: dict[str, Any],
-    ) -> None:
-        """Made by :func:`server`."""
-        super().__init__(app, host, port, sockets, options.pop("lifespan", "auto"))
+    def _configure(self, options: dict[str, Any]) -> None:
+        _refused.check(self.software, options, _options.REFUSED)
         self._config = _options.config(options)
         self.scheme = "https" if self._config.ssl_enabled else "http"
         self.backlog = self._config.backlog

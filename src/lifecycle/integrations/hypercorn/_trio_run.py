@@ -8,9 +8,13 @@ import anyio
 import trio
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import ConnectionState
 
-from lifecycle.integrations.hypercorn._connections import apart, require_parameters, wrapped
+from lifecycle.integrations.hypercorn._connections import (
+    apart,
+    require_parameters,
+    state,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     import socket
@@ -79,10 +83,8 @@ class TrioRun:
     async def _serve(self, stream: Any) -> None:
         transport: trio.SocketStream = getattr(stream, "transport_stream", stream)
         self._connections.add(transport)
-        state = ConnectionState({})
-        connection = TCPServer(self._app, self._config, self._context, state, stream)
         try:
             with apart():
-                await connection.run()
+                await TCPServer(self._app, self._config, self._context, state(), stream).run()
         finally:
             self._connections.discard(transport)

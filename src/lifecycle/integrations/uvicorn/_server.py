@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from lifecycle.integrations import _refused
-from lifecycle.integrations._hosted import HostedServer
+from lifecycle.integrations._hosted import HostedServer, require_asyncio
 from lifecycle.integrations.uvicorn import _options
 from lifecycle.integrations.uvicorn._run import Run
 
@@ -42,7 +41,6 @@ def server(
         TypeError: an option is unknown, or cannot work inside a system.
 
     """
-    _refused.check("uvicorn", options, _options.REFUSED)
     return Server(app, host, port, sockets, options)
 
 
@@ -51,18 +49,10 @@ class Server(HostedServer):
 
     software = "uvicorn"
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        host: str,
-        port: int,
-        sockets: Sequence[socket.socket] | None,
-        options: dict[str, Any],
-    ) -> None:
-        """Made by :func:`server`."""
-        super().__init__(app, host, port, sockets, options.pop("lifespan", "auto"))
+    def _configure(self, options: dict[str, Any]) -> None:
+        _refused.check(self.software, options, _options.REFUSED)
         self._options: dict[str, Any] = {"log_config": None, **options}
-        config = self._config(app)  # says which options are unknown
+        config = self._config(self._app)  # says which options are unknown
         self.scheme = "https" if config.is_ssl else "http"
         self.backlog = config.backlog
 
@@ -70,13 +60,7 @@ class Server(HostedServer):
         return Run(self._config(app), sockets)
 
     def _require_backend(self) -> None:
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            message = (
-                "uvicorn runs on asyncio and uvloop, and not on trio: `lifecycle.run(…, backend=…)`"
-            )
-            raise RuntimeError(message) from None
+        require_asyncio(self.software)
 
     def _config(self, app: ASGIApp) -> uvicorn.Config:
         return _options.config(app, self._host, self._port, self._options)

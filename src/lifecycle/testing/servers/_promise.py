@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
-import stat
+import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -104,14 +105,18 @@ def _tasks() -> set[str]:
 
 
 def _sockets() -> set[str]:
-    """Name the sockets that are open, as far as the platform tells."""
+    """Name the TCP sockets that are open, as far as the platform tells."""
     found: set[str] = set()
     folder = Path("/proc/self/fd")
     for path in folder.iterdir() if folder.is_dir() else ():
-        try:
-            status = os.fstat(int(path.name))
-        except OSError:
-            continue  # that of the folder itself
-        if stat.S_ISSOCK(status.st_mode):
-            found.add(f"descriptor {path.name}, inode {status.st_ino}")
+        with suppress(OSError):  # that of the folder itself, and what is no socket
+            duplicate = os.dup(int(path.name))
+            try:
+                one = socket.socket(fileno=duplicate)
+            except OSError:
+                os.close(duplicate)
+                raise
+            with one:
+                if one.family in (socket.AF_INET, socket.AF_INET6):
+                    found.add(f"{one.getsockname()}, inode {os.fstat(duplicate).st_ino}")
     return found
