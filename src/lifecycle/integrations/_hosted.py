@@ -98,6 +98,11 @@ class HostedServer(ABC):
         """
 
     @property
+    def app(self) -> ASGIApp:
+        """The app that it serves, as it was given."""
+        return self._app
+
+    @property
     def sockets(self) -> tuple[socket.socket, ...]:
         """Where it listens."""
         return tuple(self._sockets)

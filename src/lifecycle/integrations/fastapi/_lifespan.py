@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from lifecycle.asgi import STATE_KEY, InFlight
+from lifecycle.asgi import STATE_KEY
 from lifecycle.integrations.guest import living
 
 if TYPE_CHECKING:
@@ -58,9 +58,7 @@ def lifespan(
             api, registry, settings, companions=companions, observers=observers
         ) as stay:
             before = api.middleware_stack
-            if not stay.is_hosted:
-                inside = before or api.build_middleware_stack()
-                api.middleware_stack = InFlight(inside, stay.owner)
+            api.middleware_stack = stay.around(before or api.build_middleware_stack())
             try:
                 yield {STATE_KEY: stay.system}
             finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lifecycle.asgi import STATE_KEY, InFlight
+from lifecycle.asgi import STATE_KEY
 from lifecycle.errors import one_line
 from lifecycle.integrations.guest._living import living
 
@@ -79,10 +79,9 @@ class Guest:
                 observers=self._observers,
                 lifespan=True,
             ) as stay:
-                state: dict[str, Any] = scope.get("state") or {}
+                state: dict[str, Any] = scope.setdefault("state", {})
                 state.update({**stay.state, STATE_KEY: stay.system})
-                if not stay.is_hosted:
-                    self._inside = InFlight(self.app, stay.owner)
+                self._inside = stay.around(self.app)
                 await send({"type": "lifespan.startup.complete"})
                 what = "shutdown"
                 await receive()

@@ -37,12 +37,10 @@ class Stay:
     """What an app has of the system that it lives in."""
 
     system: System
-    owner: System | Lifetime[Any]
-    """Whose work its calls are."""
     state: dict[str, Any]
     """What the app's own lifespan has put there."""
-    is_hosted: bool = False
-    """Whether a server of ours, in that system, serves it, and sees to its calls."""
+    around: Callable[[ASGIApp], ASGIApp]
+    """Put around the app, it sees to its calls."""
 
 
 @contextlib.asynccontextmanager
@@ -73,7 +71,7 @@ async def living(  # noqa: PLR0913  what a run takes, and what it is beside
     """
     host = _hosting(registry)
     if host is not None:
-        yield Stay(host, host, {}, is_hosted=True)
+        yield Stay(host, {}, _as_it_is)  # its server sees to the calls
         return
     owner = owner_of_process()
     with contextlib.ExitStack() as around:
@@ -98,7 +96,7 @@ async def living(  # noqa: PLR0913  what a run takes, and what it is beside
         async with beside(visit.run, "lifecycle: guest"):
             try:
                 system = await visit.started()
-                yield Stay(system, part.life or system, part.state)
+                yield Stay(system, part.state, part.around)
             finally:
                 await visit.end()
     visit.leave()
@@ -108,6 +106,10 @@ async def living(  # noqa: PLR0913  what a run takes, and what it is beside
 async def _ends_at_once(system: System) -> AsyncGenerator[None]:
     system.shut_down("the server was asked to end before this began")
     yield
+
+
+def _as_it_is(app: ASGIApp) -> ASGIApp:
+    return app
 
 
 def _hosting(registry: Registry) -> System | None:

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 import anyio
 
 from lifecycle import Lifetime, Registry
+from lifecycle.asgi import InFlight, NotReady
+from lifecycle.errors import ClosedError
+from lifecycle.integrations._hosted import HostedServer
 from lifecycle.integrations._lifespan import Lifespan
 from lifecycle.integrations._provided import require_provided
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from lifecycle import Component
-    from lifecycle.asgi import ASGIApp
+    from lifecycle.asgi import ASGIApp, Receive, Scope, Send
     from lifecycle.integrations.guest._owner import Owner
     from lifecycle.overseer import Overseer
 
@@ -44,8 +47,8 @@ class Part:
         """Whether it was told to end, and does."""
         self.state: dict[str, Any] = {}
         """What the app's own lifespan has put there."""
-        self.life: Lifetime[Any] | None = None
-        """Its own, once it has started."""
+        self._life: Lifetime[Any] | None = None
+        self._is_in_vain = False
         self._owner = owner
         self._overseer = overseer
         self._app = app
@@ -53,19 +56,36 @@ class Part:
 
     def declared(self, registry: Registry) -> Registry:
         """Make a registry of which it is a part, after all others."""
+        components = _components(registry)
         # For host mode there may be a server of the same app in it: here, there is one already.
-        own = [one for one, value in _components(registry) if _serves(value, self._app)]
+        own = [one for one, node in components if _serves(node.value, self._app)]
         if own:
             registry = registry.without(*own)
+            components = _components(registry)
         whole = Registry(registry.name)
         whole.include(registry)
-        others = [one for one, _ in _components(registry)]
-        server = whole.component(name=_free_name(registry), after=others)(self._living)
+        name = _free_name({node.name for _, node in components})
+        server = whole.component(name=name, after=[one for one, _ in components])(self._living)
         server.drain(Part._drain)
         return whole
 
+    def around(self, app: ASGIApp) -> ASGIApp:
+        """Make the app's calls work in flight, of the server's."""
+        system = self._overseer.system
+        assert system is not None  # noqa: S101  it has begun
+        inside = InFlight(app, self._life or system)
+
+        async def door(scope: Scope, receive: Receive, send: Send) -> None:
+            if self._is_in_vain and scope["type"] in ("http", "websocket"):
+                closed = ClosedError(None, system.shutdown_reason or "")
+                await NotReady(closed)(scope, receive, send)
+            else:
+                await inside(scope, receive, send)
+
+        return door
+
     async def _living(self) -> AsyncGenerator[Part]:
-        self.life = life = Lifetime.current()
+        self._life = life = Lifetime.current()
         require_provided(self._app, life)
         failures: list[BaseException] = []
         running = anyio.CancelScope()
@@ -89,6 +109,9 @@ class Part:
         if self._tell() or not failed:
             # Where it cannot be told, whoever has asked for the end will see to its own.
             await self.gone.wait()
+        else:
+            # It goes on listening: what comes now would keep the rest from its end.
+            self._is_in_vain = True
 
     def _tell(self) -> bool:
         if not self.was_told and not self.gone.is_set():
@@ -97,16 +120,12 @@ class Part:
 
 
 def _components(registry: Registry) -> list[tuple[Component[Any], Any]]:
-    """Give the handle of each component, and its value, where that is known before the start."""
-    nodes = registry.plan().components
-    return [(cast("Component[Any]", node.handle), node.value) for node in nodes]
+    return [(cast("Component[Any]", node.handle), node) for node in registry.plan().components]
 
 
 def _serves(value: Any, app: ASGIApp) -> bool:
     """Whether something is a server of ours, and that of an app."""
-    inner = _innermost(app)
-    is_server = hasattr(value, "__lifecycle_requires__")
-    return is_server and _innermost(getattr(value, "app", None)) is inner
+    return isinstance(value, HostedServer) and _innermost(value.app) is _innermost(app)
 
 
 def _innermost(app: Any) -> Any:
@@ -118,8 +137,7 @@ def _innermost(app: Any) -> Any:
     return seen[-1] if seen else None
 
 
-def _free_name(registry: Registry) -> str:
-    names = {node.name for node in registry.plan().components}
+def _free_name(names: set[str]) -> str:
     name = NAME
     while name in names:
         name += "_"
