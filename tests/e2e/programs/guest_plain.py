@@ -1,0 +1,128 @@
+"""A shop as a plain ASGI app, served by somebody else's process; GUEST says what goes wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+import anyio
+
+from lifecycle import Lifetime, Registry, events, requires
+from lifecycle.integrations import guest
+from lifecycle.probes import status_app
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from lifecycle import System
+
+GOES_WRONG = os.environ.get("GUEST", "")
+shop = Registry("shop")
+
+
+def say(line: str) -> None:
+    """Say something, and which process it is."""
+    sys.stdout.write(f"> {line} [{os.getpid()}]\n")
+    sys.stdout.flush()
+
+
+def tell(event: events.Event) -> None:
+    """Say where the system is."""
+    if isinstance(event, events.PhaseChanged):
+        say(str(event.phase))
+
+
+def handler() -> str:
+    """Name the handler of SIGTERM."""
+    return getattr(signal.getsignal(signal.SIGTERM), "__qualname__", "nobody")
+
+
+class NoDatabaseError(Exception):
+    """What a component raises."""
+
+
+@shop.component
+async def database() -> AsyncIterator[str]:
+    """Something that the app needs."""
+    if GOES_WRONG == "the start":
+        message = "the database is not reachable"
+        raise NoDatabaseError(message)
+    if GOES_WRONG == "a slow start":
+        say("database hangs")
+        await anyio.sleep_forever()
+    yield "the database"
+    if GOES_WRONG == "the stop":
+        threading.Event().wait()  # a stuck driver, on the loop
+    say("database closed")
+
+
+@shop.service
+async def packing(life: Lifetime, _: str = requires(database)) -> None:
+    """Something that drains after the server."""
+    life.started()
+    await life.wait_draining()
+    say("packing drains")
+
+
+crash = anyio.Event()
+
+
+@shop.service
+async def fragile(_: str = requires(database)) -> None:
+    """Something that crashes when a route says so."""
+    await crash.wait()
+    message = "broken"
+    raise ValueError(message)
+
+
+async def shop_app(scope: Any, receive: Any, send: Any) -> None:
+    """Serve it."""
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        say("app ends")
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    system: System = scope["state"]["lifecycle"]
+    path = scope["path"]
+    if path.startswith("/internal"):
+        await status_app()({**scope, "root_path": "/internal"}, receive, send)
+        return
+    if path == "/slow":
+        say("slow begins")
+        while (await receive()).get("more_body"):
+            pass
+        say("slow ends")
+    elif path == "/crash":
+        crash.set()
+    elif path == "/shut-down":
+        (code,) = parse_qs(scope["query_string"].decode())["code"]
+        system.shut_down("a route asks for it", exit_code=int(code))
+    body = system.get(database, "nothing").encode()
+    headers = [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+wrapped = guest.wrap(shop_app, shop, observers=[tell])
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    """Say who takes SIGTERM before the system begins, meanwhile, and when it has ended."""
+    if scope["type"] != "lifespan":
+        await wrapped(scope, receive, send)
+        return
+
+    async def told(message: Any) -> None:
+        if message["type"] == "lifespan.startup.complete":
+            say(f"SIGTERM is for {handler()}")
+        await send(message)
+
+    say(f"SIGTERM is for {handler()}")
+    await wrapped(scope, receive, told)
+    say(f"SIGTERM is for {handler()}")
