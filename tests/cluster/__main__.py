@@ -26,7 +26,7 @@ KINDS: Final = ("on new", "on kept", "of 3 s", "streams", "websockets")
 def row(cells: Sequence[str]) -> str:
     """Write one line of the table."""
     first, *others = cells
-    return f"| {first:<16} | " + " | ".join(f"{cell:>12}" for cell in others) + " |"
+    return f"| {first:<38} | " + " | ".join(f"{cell:>12}" for cell in others) + " |"
 
 
 def cells(name: str, outcome: Outcome) -> list[str]:

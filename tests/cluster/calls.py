@@ -3,13 +3,16 @@
 What counts: a call whose status is OK is **answered**, any other is a **failure**. A stream that
 the server ends with OK is opened again by its client: that is no failure.
 
-The channels are as they come: no retry policy is set for them, so that they send a call again by
-themselves only where no server can have handled it (RFC 9113, section 8.7).
+Channels as they come have no retry policy: they send a call again by themselves only where no
+server can have handled it (RFC 9113, section 8.7). With :data:`RETRYING` they do what gRPC
+recommends for ``UNAVAILABLE``, which is what it is for, as often as they are allowed to.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import grpc
 import grpc.aio
@@ -20,15 +23,34 @@ from tests.cluster.load import Counts
 if TYPE_CHECKING:
     from tests.cluster.service import Service
 
+Options: TypeAlias = Sequence[tuple[str, "str | int"]]
+
 # Each channel has connections of its own, as each client in a process of its own has.
-OWN_CONNECTIONS: Final = (("grpc.use_local_subchannel_pool", 1),)
+AS_THEY_COME: Final[Options] = (("grpc.use_local_subchannel_pool", 1),)
+_POLICY: Final = {
+    "maxAttempts": 5,
+    "initialBackoff": "0.2s",
+    "maxBackoff": "2s",
+    "backoffMultiplier": 2,
+    "retryableStatusCodes": ["UNAVAILABLE"],
+}
+RETRYING: Final[Options] = (
+    *AS_THEY_COME,
+    ("grpc.service_config", json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": _POLICY}]})),
+)
 
 
 class Calls:
     """Unary calls."""
 
     def __init__(
-        self, service: Service, method: str, *, keeps: int = 0, timeout: float = 10
+        self,
+        service: Service,
+        method: str,
+        *,
+        keeps: int = 0,
+        timeout: float = 10,
+        options: Options = AS_THEY_COME,
     ) -> None:
         """Call nothing yet.
 
@@ -37,13 +59,15 @@ class Calls:
             method: what is called.
             keeps: how many channels are kept; 0: each call has a new one.
             timeout: how long a call may take, in seconds.
+            options: those of the channels.
 
         """
         self.counts = Counts()
-        self._target = f"127.0.0.1:{service.port}"
+        self._service = service
+        self._options = options
         self._method = method
         self._timeout = timeout
-        self._kept = [connected(service) for _ in range(keeps)]
+        self._kept = [connected(service, options) for _ in range(keeps)]
         self._next = 0
 
     async def send(self) -> None:
@@ -53,7 +77,7 @@ class Calls:
             self._next += 1
             await self._call(self._kept[self._next % len(self._kept)])
             return
-        async with grpc.aio.insecure_channel(self._target, options=OWN_CONNECTIONS) as channel:
+        async with connected(self._service, self._options) as channel:
             await self._call(channel)
 
     async def close(self) -> None:
@@ -72,28 +96,33 @@ class Calls:
 
 
 class Ticks:
-    """A stream from the server."""
+    """A stream from the server, on a channel that is kept."""
 
-    def __init__(self, service: Service, method: str, counts: Counts) -> None:
+    def __init__(
+        self, service: Service, method: str, counts: Counts, options: Options = AS_THEY_COME
+    ) -> None:
         """Follow none yet."""
         self.counts = counts
-        self._service = service
+        self._channel = connected(service, options)
         self._method = method
 
     async def follow(self) -> None:
         """Read what there is until the server has ended it."""
-        async with connected(self._service) as channel:
-            call: Any = channel.unary_stream(self._method)
-            try:
-                async for _ in call(b""):
-                    pass
-            except grpc.aio.AioRpcError as error:
-                raise BrokenError(words(error), heard=True) from error
+        call: Any = self._channel.unary_stream(self._method)
+        try:
+            async for _ in call(b""):
+                pass
+        except grpc.aio.AioRpcError as error:
+            raise BrokenError(words(error), heard=True) from error
+
+    async def close(self) -> None:
+        """Close the channel."""
+        await self._channel.close()
 
 
-def connected(service: Service) -> grpc.aio.Channel:
+def connected(service: Service, options: Options) -> grpc.aio.Channel:
     """Make a channel."""
-    return grpc.aio.insecure_channel(f"127.0.0.1:{service.port}", options=OWN_CONNECTIONS)
+    return grpc.aio.insecure_channel(f"127.0.0.1:{service.port}", options=options)
 
 
 def words(error: grpc.aio.AioRpcError) -> str:

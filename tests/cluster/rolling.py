@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from tests.cluster.calls import Calls, Ticks
+from tests.cluster.calls import AS_THEY_COME, RETRYING, Calls, Ticks
 from tests.cluster.deployment import deployed
 from tests.cluster.load import Client, Counts, loaded
 from tests.cluster.streams import Chat, Events, follow
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.cluster.calls import Options
     from tests.cluster.load import Load
     from tests.cluster.service import Service
     from tests.cluster.targets import Target
@@ -82,17 +85,22 @@ def _http(service: Service, load: Load) -> dict[str, Counts]:
     }
 
 
-def _grpc(service: Service, load: Load) -> dict[str, Counts]:
-    orders = "/shop.Orders"
-    new, kept = Calls(service, f"{orders}/Get"), Calls(service, f"{orders}/Get", keeps=8)
-    slow = Calls(service, f"{orders}/Pack", keeps=4)
+def _grpc(options: Options, service: Service, load: Load) -> dict[str, Counts]:
+    get, pack = "/shop.Orders/Get", "/shop.Orders/Pack"
+    new = Calls(service, get, options=options)
+    kept = Calls(service, get, keeps=8, options=options)
+    slow = Calls(service, pack, keeps=4, options=options)
     load.send(new, rate=20)
     load.send(kept, rate=20)
     load.send(slow, rate=2)
     ticks = Counts()
     for _ in range(STREAMS):
-        load.run(functools.partial(follow, Ticks(service, f"{orders}/Ticks", ticks)))
+        load.run(functools.partial(follow, Ticks(service, "/shop.Orders/Ticks", ticks, options)))
     return {"on new": new.counts, "on kept": kept.counts, "of 3 s": slow.counts, "streams": ticks}
 
 
-_KINDS: Final = {"http": _http, "grpc": _grpc}
+_KINDS: Final[dict[str, Callable[[Service, Load], dict[str, Counts]]]] = {
+    "http": _http,
+    "grpc": functools.partial(_grpc, AS_THEY_COME),
+    "grpc, retrying": functools.partial(_grpc, RETRYING),
+}

@@ -50,9 +50,17 @@ class Stream(Protocol):
 
         """
 
+    async def close(self) -> None:
+        """Close what is kept for the next time."""
+
 
 async def follow(stream: Stream, over: anyio.Event) -> None:
     """Follow a stream, and open it again where it ends, until the load is over."""
+    await _follow(stream, over)
+    await stream.close()
+
+
+async def _follow(stream: Stream, over: anyio.Event) -> None:
     async with anyio.create_task_group() as tasks:
 
         async def end() -> None:
@@ -95,6 +103,9 @@ class Events:
         if unfinished:
             raise BrokenError(f"it ended in the middle of an event: {unfinished!r}", heard=True)
 
+    async def close(self) -> None:
+        """Keep nothing."""
+
 
 class Chat:
     """A websocket that says everything back."""
@@ -119,6 +130,9 @@ class Chat:
                 raise BrokenError(f"closed {why}", heard=True) from closed
         except (OSError, TimeoutError, websockets.WebSocketException) as error:
             raise BrokenError(repr(error), heard=False) from error
+
+    async def close(self) -> None:
+        """Keep nothing."""
 
     async def _chat(self, websocket: ClientConnection) -> None:
         while True:

@@ -85,9 +85,26 @@ def _ours(name: str, *arguments: str, speaks: str = "http", drain_delay: float =
     )
 
 
+def _grpc(clients: str, speaks: str) -> tuple[Target, Target]:
+    """Give a gRPC server, bare and not."""
+    port = TcpSocket("http")
+    return (
+        _bare(
+            f"grpc.aio, clients {clients}",
+            *(_program("bare_grpc.py"), "PORT"),
+            asks=port,
+            speaks=speaks,
+        ),
+        _ours(
+            f"grpc.aio, host, clients {clients}",
+            *(_program("hosted_grpc.py"), "PORT"),
+            speaks=speaks,
+        ),
+    )
+
+
 GUEST: Final = "tests.cluster.programs.guest:api"
 UVICORN_WORKER: Final = ("--worker-class", "uvicorn_worker.UvicornWorker")
-CONNECTION_AGE: Final = "grpc.max_connection_age_ms=3000"
 
 TARGETS: Final = (
     _bare("uvicorn", "-m", "uvicorn", WEB, "--port", "PORT"),
@@ -98,10 +115,11 @@ TARGETS: Final = (
     _bare("hypercorn", "-m", "hypercorn", WEB, "--bind", "127.0.0.1:PORT"),
     _ours("hypercorn, host", _program("hosted.py"), "hypercorn", "PORT"),
     _bare("granian", "-m", "granian", "--interface", "asgi", "--port", "PORT", WEB),
-    _bare("grpc.aio", _program("bare_grpc.py"), "PORT", asks=TcpSocket("http"), speaks="grpc"),
+    *_grpc("as they come", "grpc"),
+    *_grpc("that retry", "grpc, retrying"),
     _ours(
-        "grpc.aio, host",
-        *(_program("hosted_grpc.py"), "PORT", CONNECTION_AGE),
+        "grpc.aio, host, aging",
+        *(_program("hosted_grpc.py"), "PORT", "grpc.max_connection_age_ms=3000"),
         speaks="grpc",
         drain_delay=8,
     ),

@@ -10,7 +10,7 @@ import anyio
 from tests.cluster.rolling import REPLICAS, Outcome, roll
 from tests.cluster.targets import TARGETS
 
-NAMES = ("uvicorn, host", "grpc.aio, host")
+NAMES = ("uvicorn, host", "grpc.aio, host, aging")
 
 
 def test_nothing_fails() -> None:

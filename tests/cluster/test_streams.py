@@ -148,6 +148,7 @@ def test_streams_are_opened_again() -> None:
         def __init__(self) -> None:
             self.counts = Counts()
             self.enough = anyio.Event()
+            self.is_closed = False
 
         async def follow(self) -> None:
             if self.counts.sent == 4:
@@ -156,11 +157,15 @@ def test_streams_are_opened_again() -> None:
             if self.counts.sent % 2:
                 raise BrokenError("broken", heard=True)
 
+        async def close(self) -> None:
+            self.is_closed = True
+
     async def main() -> Counts:
         stream = Alternating()
         async with loaded() as load:
             load.run(lambda over: follow(stream, over))
             await stream.enough.wait()
+        assert stream.is_closed
         return stream.counts
 
     assert anyio.run(main) == Counts(sent=4, answered=2, failures=["broken", "broken"])
@@ -209,7 +214,9 @@ def test_calls(keeps: int) -> None:
                 calls = Calls(service, "/pod/Unary", keeps=keeps)
                 await calls.send()
                 await calls.close()
-                seen += [calls.counts, await failure_of(Ticks(service, "/pod/Stream", Counts()))]
+                ticks = Ticks(service, "/pod/Stream", Counts())
+                seen += [calls.counts, await failure_of(ticks)]
+                await ticks.close()
         return seen
 
     assert anyio.run(main) == [
