@@ -115,11 +115,12 @@ TARGETS: Final = (
     _bare("hypercorn", "-m", "hypercorn", WEB, "--bind", "127.0.0.1:PORT"),
     _ours("hypercorn, host", _program("hosted.py"), "hypercorn", "PORT"),
     _bare("granian", "-m", "granian", "--interface", "asgi", "--port", "PORT", WEB),
+    _ours("granian, host", _program("hosted.py"), "granian", "PORT"),
     *_grpc("as they come", "grpc"),
     *_grpc("that retry", "grpc, retrying"),
     _ours(
         "grpc.aio, host, aging",
-        *(_program("hosted_grpc.py"), "PORT", "grpc.max_connection_age_ms=3000"),
+        *(_program("hosted_grpc.py"), "PORT", "3"),
         speaks="grpc",
         drain_delay=8,
     ),

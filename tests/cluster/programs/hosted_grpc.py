@@ -1,4 +1,4 @@
-"""The service of orders.py as a component, at a port, with channel arguments as ``name=number``."""
+"""The service of orders.py as a component, at a port, with connections that grow so old."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from lifecycle.integrations import grpc
 from tests.cluster.programs import orders
 
 shop = Registry("shop")
-register = functools.partial(orders.add, is_hosted=True)
-options = [(name, int(number)) for name, _, number in (arg.partition("=") for arg in sys.argv[2:])]
-server = grpc.server(register, address=f"127.0.0.1:{sys.argv[1]}", options=options)
+server = grpc.server(
+    functools.partial(orders.add, is_hosted=True),
+    address=f"127.0.0.1:{sys.argv[1]}",
+    connection_age=float(sys.argv[2]) if sys.argv[2:] else None,
+)
 shop.add(server, name="api", drain_timeout=15)
 lifecycle.run(shop)

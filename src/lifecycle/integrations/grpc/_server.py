@@ -29,12 +29,13 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 
-def server(
+def server(  # noqa: PLR0913  each of these is said by some, and all but two are optional
     register: Callable[[grpc.aio.Server], object],
     *,
     address: str,
     health: bool = True,
     requires: Sequence[Component[Any]] | None = None,
+    connection_age: float | None = None,
     credentials: grpc.ServerCredentials | None = None,
     **options: Any,
 ) -> Server:
@@ -48,6 +49,11 @@ def server(
         health: whether it answers ``grpc.health.v1`` for the system, past all interceptors.
         requires: calls are refused until these components are ready; by default until the whole
             system has started.
+        connection_age: after how many seconds a client is told to connect anew; its calls go on.
+            gRPC's clients keep their connection for as long as it lasts, so that one which is to
+            lose no call to a restart needs this, or a retry policy. Choose it, and a tenth of it
+            more, shorter than the drain delay less what the load balancer takes to hear of the end.
+            By default they are never told.
         credentials: TLS, by ``grpc.ssl_server_credentials(…)``; by default there is none.
         **options: those of ``grpc.aio.server``. The port is not shared (``grpc.so_reuseport``),
             unless ``options`` say so; ``interceptors`` see those calls that were let in;
@@ -55,11 +61,12 @@ def server(
 
     Raises:
         TypeError: an option is unknown.
-        SettingsError: `address` is none.
+        SettingsError: `address` is none, or `connection_age` is no time.
 
     """
     inspect.signature(grpc.aio.server).bind(**options)
-    return Server(Declared(register, health, requires, options), address, credentials)
+    declared = Declared(register, health, requires, options, connection_age)
+    return Server(declared, address, credentials)
 
 
 class Server(Listening):
@@ -93,6 +100,7 @@ class Server(Listening):
     async def _living(self) -> AsyncGenerator[None]:
         _require_asyncio()
         life = owner()
+        self._declared.look_at_delay(life)
         failures: list[BaseException] = []
         running = anyio.CancelScope()
 

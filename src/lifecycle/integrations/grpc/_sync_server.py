@@ -38,6 +38,7 @@ def sync_server(  # noqa: PLR0913  each of these is said by some, and all but tw
     workers: int = 10,
     health: bool = True,
     requires: Sequence[Component[Any]] | None = None,
+    connection_age: float | None = None,
     credentials: grpc.ServerCredentials | None = None,
     **options: Any,
 ) -> SyncServer:
@@ -56,13 +57,18 @@ def sync_server(  # noqa: PLR0913  each of these is said by some, and all but tw
         health: whether it answers ``grpc.health.v1`` for the system, past all interceptors.
         requires: calls are refused until these components are ready; by default until the whole
             system has started.
+        connection_age: after how many seconds a client is told to connect anew; its calls go on.
+            gRPC's clients keep their connection for as long as it lasts, so that one which is to
+            lose no call to a restart needs this, or a retry policy. Choose it, and a tenth of it
+            more, shorter than the drain delay less what the load balancer takes to hear of the end.
+            By default they are never told.
         credentials: TLS, by ``grpc.ssl_server_credentials(…)``; by default there is none.
         **options: those of ``grpc.server``. The port is not shared (``grpc.so_reuseport``), unless
             ``options`` say so; ``interceptors`` see those calls that were let in.
 
     Raises:
         TypeError: an option is unknown.
-        SettingsError: `address` is none, or there are no `workers`.
+        SettingsError: `address` is none, there are no `workers`, or `connection_age` is no time.
 
     """
     if "thread_pool" in options:
@@ -71,7 +77,7 @@ def sync_server(  # noqa: PLR0913  each of these is said by some, and all but tw
     if workers < 1:
         raise SettingsError("workers", workers, "at least 1")
     inspect.signature(grpc.server).bind(None, **options)
-    declared = Declared(register, health, requires, options)
+    declared = Declared(register, health, requires, options, connection_age)
     return SyncServer(declared, address, credentials, workers)
 
 
@@ -108,6 +114,7 @@ class SyncServer(Listening):
     @contextlib.asynccontextmanager
     async def _living(self) -> AsyncGenerator[None]:
         life = owner()
+        self._declared.look_at_delay(life)
         calls, health = self._declared.calls(life), self._declared.health(life)
         following = contextlib.nullcontext() if health is None else health.following()
         async with (
