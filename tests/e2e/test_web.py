@@ -86,3 +86,18 @@ def test_a_lifespan_that_fails_to_stop(server: str) -> None:
         "  the stop hook of 'web' failed: NoDatabaseError: the database is gone"
     ]
     assert process.said == ["database opened", "lifespan ends", "database closed"]
+
+
+def test_a_signal_while_it_starts(server: str) -> None:
+    """The lifespan unwinds, what had started is closed, and that is no failure."""
+    with program(server, "hangs") as process:
+        process.until(r"lifespan begins")
+        process.send(signal.SIGTERM)
+        assert process.wait() == 0
+
+    assert process.said == [
+        "database opened",
+        "lifespan begins",
+        "lifespan unwinds",
+        "database closed",
+    ]

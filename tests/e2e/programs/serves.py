@@ -25,6 +25,12 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     """Stream for ever."""
     if scope["type"] == "lifespan":
         await receive()
+        if LIFESPAN == "hangs":
+            print("> lifespan begins")
+            try:
+                await anyio.sleep_forever()
+            finally:
+                print("> lifespan unwinds")
         if LIFESPAN == "fails to start":
             raise NoDatabaseError("the database is not reachable")
         await send({"type": "lifespan.startup.complete"})

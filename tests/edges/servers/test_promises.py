@@ -6,24 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lifecycle.integrations import granian, hypercorn, uvicorn
 from lifecycle.testing import servers
+from tests.edges.servers.kit import ON_EACH, SERVERS
 
 if TYPE_CHECKING:
-    from lifecycle.testing.servers import Backend, MakesServer, Promise
-
-SERVERS: dict[str, tuple[MakesServer, tuple[Backend, ...]]] = {
-    "uvicorn": (uvicorn.server, ("asyncio", "uvloop")),
-    "granian": (granian.server, ("asyncio", "uvloop")),
-    "hypercorn": (hypercorn.server, ("asyncio", "uvloop", "trio")),
-}
+    from lifecycle.testing.servers import Backend, Promise
 
 
 @pytest.mark.parametrize("promise", servers.PROMISES, ids=str)
-@pytest.mark.parametrize(
-    ("name", "backend"),
-    [(name, backend) for name, (_, backends) in SERVERS.items() for backend in backends],
-)
+@pytest.mark.parametrize(("name", "backend"), ON_EACH)
 def test_promises(name: str, backend: Backend, promise: Promise) -> None:
     """Each promise says itself what it promises."""
     make, _ = SERVERS[name]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import logging
-import signal
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -28,22 +25,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 
-async def test_it_serves_from_its_start_to_its_drain() -> None:
-    """The lifespan is up before it listens, and shut down after the last request."""
-    app = App()
-    shop, server = shop_of(app)
-    assert server.port == 0
-
-    async def body(system: System) -> None:
-        async with connected(server) as client:
-            assert b"hello" in await client.get("/")
-
-    report = await run(shop, body)
-
-    assert report.outcome is Outcome.CLEAN
-    assert app.log == ["up", "/ has ended", "down"]
-
-
 async def test_its_port_is_known() -> None:
     """With port 0 as soon as it has started; the url is one for clients."""
     shop, server = shop_of(App(), host="")
@@ -57,29 +38,6 @@ async def test_its_port_is_known() -> None:
         ]
 
     assert (await run(shop, body)).outcome is Outcome.CLEAN
-
-
-@pytest.mark.parametrize(
-    ("host", "url"), [("shop.example", "http://shop.example:80"), ("::", "http://[::1]:80")]
-)
-async def test_its_url_before_it_has_started(host: str, url: str) -> None:
-    """That of which it was told."""
-    assert uvicorn.server(App(), host=host, port=80).url == url
-
-
-async def test_it_takes_sockets_that_are_bound_already() -> None:
-    """Their port is known at once."""
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        port = one.getsockname()[1]
-        shop, server = shop_of(App(), sockets=[one])
-        assert server.port == port
-
-        async def body(system: System) -> None:
-            async with connected(server) as client:
-                assert b"hello" in await client.get("/")
-
-        assert (await run(shop, body)).outcome is Outcome.CLEAN
-        assert one.fileno() == -1
 
 
 async def test_a_name_may_have_addresses_that_are_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,110 +54,6 @@ async def test_a_name_may_have_addresses_that_are_not_here(monkeypatch: pytest.M
         assert server.url == f"http://127.0.0.1:{server.port}"
 
     assert (await run(shop, body)).outcome is Outcome.CLEAN
-
-
-async def test_it_can_come_back_at_its_port_at_once() -> None:
-    """Although connections that it has closed linger there for a minute."""
-    shop, server = shop_of(App())
-
-    async def body(system: System) -> None:
-        async with connected(server) as client:
-            await client.get("/")
-            system.shut_down("deploy")
-            await client.rest()
-
-    await run(shop, body)
-    again = Registry("shop")
-    again.add(uvicorn.server(App(), port=server.port), name="web")
-
-    assert (await run(again)).outcome is Outcome.CLEAN
-
-
-async def test_requests_are_work_of_the_component() -> None:
-    """And its system is in their state."""
-    seen: list[Any] = []
-
-    class Looking(App):
-        async def home(self, request: Request) -> None:
-            system = request.scope["state"]["lifecycle"]
-            works = [(w.component, w.what) for w in system.status().in_flight if w.component]
-            seen.append((system, works, lifecycle.Lifetime.current().name))
-            await request.answer(b"")
-
-    shop, server = shop_of(Looking())
-
-    async def body(system: System) -> None:
-        async with connected(server) as client:
-            await client.get("/?token=secret")
-        assert seen == [(system, [("web", "GET /")], "web")]
-
-    assert (await run(shop, body)).outcome is Outcome.CLEAN
-
-
-async def test_what_the_lifespan_puts_into_the_state_is_there_for_requests() -> None:
-    """As under uvicorn itself."""
-    seen = []
-
-    class Stateful(App):
-        async def start_up(self, state: dict[str, Any]) -> None:
-            state["pool"] = "a pool"
-
-        async def home(self, request: Request) -> None:
-            seen.append(request.scope["state"]["pool"])
-            await request.answer(b"")
-
-    shop, server = shop_of(Stateful())
-
-    async def body(system: System) -> None:
-        async with connected(server) as client:
-            await client.get("/")
-
-    await run(shop, body)
-
-    assert ["a pool"] == seen
-
-
-async def test_it_touches_neither_signals_nor_logging() -> None:
-    """These belong to whoever runs the program."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.getsignal(number) for number in numbers]
-    shop, _ = shop_of(App())
-    loggers = [logging.getLogger(name) for name in ("uvicorn", "uvicorn.error", "uvicorn.access")]
-    handlers = [[*logger.handlers] for logger in loggers]
-
-    async def body(system: System) -> None:
-        assert before == [signal.getsignal(number) for number in numbers]
-        assert handlers == [logger.handlers for logger in loggers]
-
-    await run(shop, body)
-
-    assert before == [signal.getsignal(number) for number in numbers]
-
-
-async def test_nothing_is_left() -> None:
-    """No task, and no socket."""
-    before = asyncio.all_tasks()
-    shop, server = shop_of(App())
-
-    async def body(system: System) -> None:
-        async with connected(server) as client:
-            await client.get("/")
-
-    await run(shop, body)
-
-    assert before == asyncio.all_tasks()
-    assert await is_refused(server)
-
-
-async def test_it_can_be_run_again() -> None:
-    """One declaration, many runs, as in tests."""
-    app = App()
-    shop, _ = shop_of(app)
-
-    await run(shop)
-    await run(shop)
-
-    assert ["up", "down", "up", "down"] == app.log
 
 
 async def test_it_can_be_used_without_a_system() -> None:
@@ -264,23 +118,6 @@ class DatabaseGoneError(Exception):
     """What an app raises."""
 
 
-async def test_a_lifespan_that_fails() -> None:
-    """Its own exception is the cause, although uvicorn would have called it unsupported."""
-
-    class Failing(App):
-        async def start_up(self, state: dict[str, Any]) -> None:
-            state["pool"] = None
-            raise DatabaseGoneError
-
-    shop, server = shop_of(Failing())
-
-    report = await run(shop)
-
-    assert report.outcome is Outcome.START_FAILED
-    assert isinstance(report.errors[0].__cause__, DatabaseGoneError)
-    assert await is_refused(server)
-
-
 async def test_a_lifespan_of_fastapi_that_fails() -> None:
     """Likewise: no traceback as a text, but the exception."""
 
@@ -294,20 +131,6 @@ async def test_a_lifespan_of_fastapi_that_fails() -> None:
     report = await run(shop)
 
     assert isinstance(report.errors[0].__cause__, DatabaseGoneError)
-
-
-async def test_a_lifespan_that_only_says_that_it_failed() -> None:
-    """Then its words are all there is."""
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await receive()
-        await send({"type": "lifespan.startup.failed", "message": "no database"})
-
-    shop, _ = shop_of(app)
-
-    report = await run(shop)
-
-    assert "lifespan.startup.failed: no database" in str(report.errors[0])
 
 
 async def test_a_lifespan_that_wants_to_exit() -> None:
@@ -326,29 +149,6 @@ async def test_a_lifespan_that_wants_to_exit() -> None:
             pass
 
     assert "SystemExit(7)" in str(caught.value)
-
-
-async def test_a_lifespan_that_never_starts() -> None:
-    """It is cancelled at the deadline of the start, and unwinds."""
-
-    class Hanging(App):
-        async def start_up(self, state: dict[str, Any]) -> None:
-            state["pool"] = None
-            try:
-                await anyio.sleep_forever()
-            finally:
-                self.say("unwound")
-
-    app = Hanging()
-    shop, server = shop_of(app)
-    before = asyncio.all_tasks()
-
-    report = await run(shop, settings=Settings(limits={"web": Limits(start=0.05)}))
-
-    assert isinstance(report.errors[0], StartTimeoutError)
-    assert ["unwound"] == app.log
-    assert before == asyncio.all_tasks()
-    assert await is_refused(server)
 
 
 async def test_the_deadline_of_the_start_does_not_interrupt_the_opening_of_listeners(
@@ -425,19 +225,6 @@ async def test_apps_without_a_lifespan_are_served(mode: str) -> None:
                 assert name.encode() in await client.get("/")
 
         assert (await run(shop, body)).outcome is Outcome.CLEAN
-
-
-async def test_a_lifespan_can_be_asked_for() -> None:
-    """Then an app without one does not start."""
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        assert scope["type"] == "http"
-
-    shop, _ = shop_of(app, lifespan="on")
-
-    report = await run(shop)
-
-    assert "the app has no lifespan, and `lifespan='on'` asks for one" in str(report.errors[0])
 
 
 async def test_what_uvicorn_cannot_load(tmp_path: Any) -> None:

@@ -21,7 +21,7 @@ from __future__ import annotations
 try:
     from lifecycle.integrations.granian._server import Server, server
 except ImportError as error:
-    if error.name != "granian":
+    if (error.name or "").partition(".")[0] != "granian":
         raise
     message = "granian is not installed: pip install 'anyio-lifecycle[granian]'"
     raise ImportError(message, name=error.name) from error

@@ -21,7 +21,7 @@ from __future__ import annotations
 try:
     from lifecycle.integrations.hypercorn._server import Server, server
 except ImportError as error:
-    if error.name != "hypercorn":
+    if (error.name or "").partition(".")[0] != "hypercorn":
         raise
     message = "hypercorn is not installed: pip install 'anyio-lifecycle[hypercorn]'"
     raise ImportError(message, name=error.name) from error

@@ -108,7 +108,7 @@ class AsyncioRun:
         loop = asyncio.get_running_loop()
         app, config, context = self._app, self._config, self._context
         try:
-            with apart():
+            with apart(writer.transport.abort):
                 await TCPServer(app, loop, config, context, state(), reader, writer).run()
         finally:
             self._connections.discard(writer)

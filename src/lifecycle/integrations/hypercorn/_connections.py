@@ -49,9 +49,15 @@ def require_parameters(tcp_server: Callable[..., Any], *names: str) -> None:
 
 
 @contextlib.contextmanager
-def apart() -> Generator[None]:
-    """Keep an error of hypercorn's in one connection away from the others."""
+def apart(drop: Callable[[], object]) -> Generator[None]:
+    """Keep an error of hypercorn's in one connection away from the others.
+
+    Args:
+        drop: drops the connection.
+
+    """
     try:
         yield
     except Exception:
         _logger.exception("hypercorn failed to serve a connection")
+        drop()

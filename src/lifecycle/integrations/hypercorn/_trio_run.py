@@ -84,7 +84,7 @@ class TrioRun:
         transport: trio.SocketStream = getattr(stream, "transport_stream", stream)
         self._connections.add(transport)
         try:
-            with apart():
+            with apart(transport.socket.close):
                 await TCPServer(self._app, self._config, self._context, state(), stream).run()
         finally:
             self._connections.discard(transport)

@@ -19,7 +19,7 @@ from __future__ import annotations
 try:
     from lifecycle.integrations.uvicorn._server import Server, server
 except ImportError as error:
-    if error.name != "uvicorn":
+    if (error.name or "").partition(".")[0] != "uvicorn":
         raise
     message = "uvicorn is not installed: pip install 'anyio-lifecycle[uvicorn]'"
     raise ImportError(message, name=error.name) from error

@@ -77,6 +77,9 @@ class Promise:
                 await self._keeps(stage)
             except SurpriseError as surprise:
                 raise PromiseNotKeptError(self.says, str(surprise), tuple(stage.log)) from None
+            except Exception as error:
+                found = f"it came to this: {type(error).__name__}: {error}".rstrip(": ")
+                raise PromiseNotKeptError(self.says, found, tuple(stage.log)) from error
         if not whole.cancelled_caught:
             tasks, sockets = _tasks() - before[0], _sockets() - before[1]
             if not (tasks or sockets):
