@@ -157,6 +157,17 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def chaos(session: nox.Session) -> None:
+    """Let anything go wrong, in as many systems at random: `nox -s chaos -- 100000` on each loop.
+
+    What breaks a promise is made smaller, and printed as it can be played again. ``-- --sabotage``
+    breaks the engine on purpose, and sees that the runs notice.
+    """
+    session.install("--editable", ".[trio,uvloop]", *group("tests"))
+    session.run("python", "-m", "tests.chaos", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; a warning is an error."""
     session.install(WITH_EXTRAS, *group("docs"))

@@ -64,8 +64,10 @@ class Lived:
 class Life:
     """Runs async functions on one backend, in virtual time, and keeps the transcript."""
 
-    def __init__(self, backend: str) -> None:
+    def __init__(self, backend: str, *, seed: int | None = None) -> None:
         self.backend = backend
+        self.seed = seed
+        """What makes tasks late, where time is virtual."""
         self.log: list[str] = []
         """What was noted, each with its time: ``"1.5 database starts"``."""
         self.words: list[str] = []
@@ -115,7 +117,7 @@ class Life:
                 return anyio.run(bounded, backend_options={"use_uvloop": True})
             eager = self.backend == "eager"
             backend: Any = "asyncio" if eager else self.backend
-            return testing.run(bounded, backend=backend, eager_tasks=eager)
+            return testing.run(bounded, backend=backend, eager_tasks=eager, seed=self.seed)
         finally:
             for stuck in self._stuck:
                 stuck.release()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from lifecycle import Lifetime, Outcome, Registry, Settings, System, events
+from lifecycle import Lifetime, Outcome, Registry, Settings, System, events, running
 from lifecycle.errors import (
     ClosedError,
     CrashedError,
@@ -204,6 +204,82 @@ def test_a_shutdown_while_companions_start(life: Life) -> None:
     assert isinstance(lived.error, ClosedError)
     assert "deploy" == lived.error.reason
     assert ["0.5 a has started", "0.5 a stops, closing", "1 a has stopped"] == life.log[1:]
+
+
+@pytest.mark.rule("S6")
+def test_a_shutdown_while_a_companion_hangs_at_its_start(life: Life) -> None:
+    """It has no more time than to be left: the end does not wait for its start timeout."""
+    shop = Registry("shop")
+    shop.add(Noted(life, "web"), name="web")
+
+    @contextlib.asynccontextmanager
+    async def stuck(system: System) -> AsyncIterator[None]:
+        life.note("is being entered")
+        try:
+            await anyio.sleep_forever()
+            yield
+        finally:
+            life.note("unwinds")
+
+    @contextlib.asynccontextmanager
+    async def asking(system: System) -> AsyncIterator[None]:
+        system.shut_down("deploy")
+        yield
+
+    lived = life.live(shop, companions=[stuck, asking], settings=Settings(grace_period=20))
+
+    assert isinstance(lived.error, ClosedError)
+    assert ["0 is being entered", "1 unwinds"] == life.log
+    assert outcome(lived) == (Outcome.CLEAN, 0)
+
+
+@pytest.mark.rule("D9")
+def test_none_is_entered_once_a_shutdown_is_asked_for(life: Life) -> None:
+    """There is nothing to accompany."""
+    shop = Registry("shop")
+    shop.add(Noted(life, "web"), name="web")
+
+    async def main() -> None:
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            async with running(shop, companions=[companion(life, "a")]):
+                pytest.fail("it was cancelled")
+
+    life.run(main)
+    assert [] == life.words
+
+
+@pytest.mark.rule("D9")
+def test_a_companion_that_raises_while_it_unwinds(life: Life) -> None:
+    """What it raises is the cause of its failure: it was not entered in time."""
+    shop = Registry("shop")
+
+    @contextlib.asynccontextmanager
+    async def stuck(system: System) -> AsyncIterator[None]:
+        try:
+            await anyio.sleep_forever()
+            yield
+        finally:
+            raise OSError
+
+    lived = life.live(shop, companions=[stuck], settings=Settings(start_timeout=3))
+    assert isinstance(lived.error, StartTimeoutError)
+    assert isinstance(lived.error.__cause__, OSError)
+
+
+@pytest.mark.rule("D9")
+def test_a_companion_outlives_the_start_timeout(life: Life) -> None:
+    """That is the time to enter it, and over when it is in, also where its task is eager."""
+    shop = Registry("shop")
+
+    async def body(system: System) -> None:
+        await anyio.sleep(10)
+        life.note("the body ends")
+
+    settings = Settings(start_timeout=3)
+    lived = life.live(shop, body, settings=settings, companions=[companion(life, "a")])
+    assert lived.error is None
+    assert ["10 the body ends", "10 a stops, closing", "10 a has stopped"] == life.log[2:]
 
 
 # --- preflight -----------------------------------------------------------------------------------

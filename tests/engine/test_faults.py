@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import anyio
@@ -10,6 +10,7 @@ import pytest
 
 from lifecycle import Registry, System, running
 from lifecycle._core.machine import Machine
+from lifecycle.errors import StopError
 from tests.engine.kit import Life, Noted
 
 if TYPE_CHECKING:
@@ -59,3 +60,26 @@ def test_a_fault_in_an_alarm_is_raised(life: Life) -> None:
     while parts := getattr(error, "exceptions", ()):
         (error,) = parts
     assert error is fault
+
+
+def test_a_fault_after_the_report_is_raised(life: Life) -> None:
+    """It comes while abandoned work is waited for: it is told, and nothing goes round for ever."""
+    shop = Registry("shop")
+    engine: Any = None
+
+    async def stop() -> None:
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(60)
+        engine.apply(engine.machine.closed)  # not twice
+
+    shop.add(Noted(life, "web"), name="web", stop=stop, stop_timeout=1)
+
+    async def main() -> None:
+        nonlocal engine
+        async with running(shop) as system:
+            engine = system._engine  # noqa: SLF001  there is no other way to be at fault
+
+    with pytest.raises(StopError) as caught:
+        life.run(main)
+    (note,) = getattr(caught.value, "__notes__", [])
+    assert FAULT in note

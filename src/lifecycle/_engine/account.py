@@ -78,6 +78,13 @@ class Account:
         if component is not None:
             self.component_errors.setdefault(component, error)
 
+    def of_optional(self, error: BaseException, component: int) -> None:
+        """Something of that kind; where another error has its place, it stands with all others."""
+        if component in self.component_errors:
+            self.note(error)
+        else:
+            self.component_errors[component] = error
+
     def report(self, states: Sequence[State], reason: str, duration: float) -> Report:
         """Draw it up; the first error carries it, and names the others."""
         components = {

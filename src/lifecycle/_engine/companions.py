@@ -10,8 +10,9 @@ import anyio
 from lifecycle import events
 from lifecycle._core.budget import UNWIND
 from lifecycle._engine import stacks
+from lifecycle._engine.cancellation import is_cancellation
 from lifecycle._engine.flag import Flag
-from lifecycle.errors import CrashedError, StartError, StartTimeoutError, StopError
+from lifecycle.errors import ClosedError, CrashedError, StartError, StartTimeoutError, StopError
 from lifecycle.report import Abandoned
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from lifecycle._engine.engine import Engine
     from lifecycle._engine.system import System
+    from lifecycle.errors import Hook
 
 Companion: TypeAlias = "Callable[[System], AbstractAsyncContextManager[Any, Any]]"
 """A callable that is given the system and returns an async context manager."""
@@ -32,6 +34,7 @@ class Companions:
         """None of them is started yet."""
         self._engine = engine
         self._all = [_One(engine, companion) for companion in companions]
+        self._begun: list[_One] = []
 
     @property
     def any(self) -> bool:
@@ -42,23 +45,31 @@ class Companions:
         """Enter all of them, at once; returns what went wrong."""
         limit = self._engine.settings.start_timeout
         for one in self._all:
-            self._engine.spawn(one.run, one.name)
-            one.alarm = self._engine.keeper.at(self._engine.loop.now() + limit, one.expire)
-        for one in self._all:
+            if self._engine.shutdown.reason is not None:  # an eager one may have asked
+                break
+            self._begun.append(one)
+            one.begin(limit)
+        for one in self._begun:
             await one.entered.wait()
-        return [one.failure for one in self._all if one.failure is not None]
+        return [one.failure for one in self._begun if one.failure is not None]
+
+    def hurry(self) -> None:
+        """It shuts down: those that are still being entered have no more time than to be left."""
+        end = self._engine.shutdown.companions_end
+        for one in self._begun:
+            one.enter_by(end)
 
     async def stop(self) -> None:
         """Leave all of them, at once, in the time that is kept for it."""
         end = self._engine.shutdown.companions_end
-        for one in self._all:
+        for one in self._begun:
             one.stop_by(end)
-        for one in self._all:
+        for one in self._begun:
             await one.settled.wait()
 
     async def over(self) -> None:
         """Return when the tasks of all have ended, abandoned ones too."""
-        for one in self._all:
+        for one in self._begun:
             await one.over.wait()
 
 
@@ -82,10 +93,16 @@ class _One:
         self._manager: Any = None
         self._began = 0.0
 
-    async def run(self) -> None:
+    def begin(self, limit: float) -> None:
+        """Enter it, within a limit."""
         engine = self._engine
         self._began = engine.loop.now()
         engine.tell(events.CompanionStarting, companion=self.name)
+        self.alarm = engine.keeper.at(self._began + limit, self.expire)
+        engine.spawn(self.run, self.name)
+
+    async def run(self) -> None:
+        engine = self._engine
         error: BaseException | None = None
         try:
             with self._scope:
@@ -107,6 +124,18 @@ class _One:
         self._has_started(StartTimeoutError(self.name, "it is still being entered", limit))
         self._cancel(self._engine.settings.stop_timeout)
 
+    def enter_by(self, deadline: float) -> None:
+        """Enter it no further than until then."""
+        if not self.entered.is_set:
+            self.alarm.cancel()
+            self.alarm = self._engine.keeper.at(min(deadline, self.alarm.time), self._give_up)
+
+    def _give_up(self) -> None:
+        """It shuts down: that is no failure of its own."""
+        reason = self._engine.shutdown.reason or ""
+        self._has_started(ClosedError(self.name, reason), is_failure=False)
+        self._cancel(UNWIND)
+
     def stop_by(self, deadline: float) -> None:
         """Leave it, until then."""
         self._asked.set()
@@ -121,45 +150,63 @@ class _One:
         self.alarm = engine.keeper.at(until, self._abandon)
 
     def _abandon(self) -> None:
-        engine, hook = self._engine, "stop"
+        engine = self._engine
+        hook: Hook = "stop" if self._is_in else "start"
         stack = stacks.of(getattr(self._manager, "gen", None))
         duration = engine.loop.now() - self._began
-        error = StopError(self.name, "stop", duration, abandoned=True)
-        engine.account.abandoned.append(Abandoned(self.name, "stop", stack))
+        error = StopError(self.name, hook, duration, abandoned=True)
+        engine.account.abandoned.append(Abandoned(self.name, hook, stack))
         engine.account.note(error)
         engine.tell(events.HookAbandoned, component=self.name, hook=hook, stack=stack)
-        engine.tell(events.CompanionStopped, companion=self.name, duration=duration, error=error)
+        if self._is_in:
+            engine.tell(
+                events.CompanionStopped, companion=self.name, duration=duration, error=error
+            )
         self.settled.set()
 
-    def _has_started(self, error: BaseException | None) -> None:
+    def _has_started(self, error: BaseException | None, *, is_failure: bool = True) -> None:
         if self.entered.is_set:
             return
         self.alarm.cancel()
         engine = self._engine
         duration = engine.loop.now() - self._began
-        self.failure = error
+        self.failure = error if is_failure else None
         self._is_in = error is None
         engine.tell(events.CompanionStarted, companion=self.name, duration=duration, error=error)
         self.entered.set()
 
     def _has_ended(self, error: BaseException | None) -> None:
-        engine = self._engine
         if self.settled.is_set:
             return  # it was abandoned, and that was told
-        if not self._is_in:
+        if self._is_in:
+            self._has_stopped(error)
+        elif self.entered.is_set:
+            self._has_unwound(error)
+        else:
             failure = StartError(self.name, "" if error else "it was cancelled")
             failure.__cause__ = error
             self._has_started(failure)
-        else:
-            if error is not None or not self._asked.is_set:
-                crash = CrashedError(self.name, "" if error else "it ended by itself")
-                crash.__cause__ = error
-                engine.account.note(crash)
-            duration = engine.loop.now() - self._began
-            engine.tell(
-                events.CompanionStopped, companion=self.name, duration=duration, error=error
-            )
         self.settled.set()
+
+    def _has_unwound(self, error: BaseException | None) -> None:
+        """It was not entered in time, or was not to be any more."""
+        if error is None or is_cancellation(error):
+            return
+        if self.failure is not None:
+            self.failure.__cause__ = error
+        else:
+            unwinding = StopError(self.name, "start")
+            unwinding.__cause__ = error
+            self._engine.account.note(unwinding)
+
+    def _has_stopped(self, error: BaseException | None) -> None:
+        engine = self._engine
+        if error is not None or not self._asked.is_set:
+            crash = CrashedError(self.name, "" if error else "it ended by itself")
+            crash.__cause__ = error
+            engine.account.note(crash)
+        duration = engine.loop.now() - self._began
+        engine.tell(events.CompanionStopped, companion=self.name, duration=duration, error=error)
 
 
 def _name_of(companion: object) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lifecycle import events
 from lifecycle._core.component import Kind
+from lifecycle._engine.cancellation import exit_in
 from lifecycle.errors import CrashedError
 from lifecycle.states import Phase, Trigger
 
@@ -37,7 +38,7 @@ class Crashes:
         if host.hook == "drain":
             host.finish()
         if node.optional:
-            self._engine.account.of_component(error, node.index)
+            self._engine.account.of_optional(error, node.index)
         else:
             self._engine.account.note(error, node.index)
             if was_running:
@@ -53,8 +54,8 @@ class Crashes:
         node = host.node
         if error is None and node.kind is Kind.MAIN and (problem := _no_code(returned)) is not None:
             error = problem
-        if isinstance(error, (SystemExit, KeyboardInterrupt)):
-            self._engine.shutdown.interrupted(error, repr(node.name))
+        if (asks := exit_in(error)) is not None:
+            self._engine.shutdown.interrupted(asks, repr(node.name))
         elif error is not None:
             self.has_crashed(host, error)
         elif node.kind is Kind.MAIN:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lifecycle import events
 from lifecycle._core import budget
-from lifecycle._engine.cancellation import is_cancellation
+from lifecycle._engine.cancellation import exit_in, is_cancellation
 from lifecycle.errors import DrainTimeoutError, WorkCancelledError
 from lifecycle.states import State
 
@@ -63,10 +63,8 @@ class Drains:
         host.finish()
         if "drain" in host.given_up:
             return
-        if isinstance(error, (SystemExit, KeyboardInterrupt)):
-            self._engine.shutdown.interrupted(error, f"the drain of {node.name!r}")
-        elif error is not None and not is_cancellation(error):
-            self._engine.account.hook_failed(host.node, "drain", error)
+        if error is not None:
+            self._failed(host, error)
         self._engine.apply(self._engine.machine.drained, node.index)
         self._await_release(node.index, deadline)
 
@@ -76,6 +74,12 @@ class Drains:
             timed_out = DrainTimeoutError(host.node.name, (), limit)
             self._engine.account.incomplete(timed_out, host.node.index)
         else:
+            self._failed(host, error)
+
+    def _failed(self, host: Host, error: BaseException) -> None:
+        if (asks := exit_in(error)) is not None:
+            self._engine.shutdown.interrupted(asks, f"the drain of {host.node.name!r}")
+        elif not is_cancellation(error):
             self._engine.account.hook_failed(host.node, "drain", error)
 
     def drain_expired(self, host: Host) -> None:

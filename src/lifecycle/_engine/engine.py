@@ -164,6 +164,8 @@ class Engine:
                         raise
                     # What is left now was abandoned; the group waits for it.
                     self._tasks.start_soon(self._end_keeper, name="lifecycle: the end")
+            if self._fault is not None:  # it came after the report
+                raise self._fault
         finally:
             # Should any of this have failed, nobody is left waiting for it.
             self.started.set()
@@ -174,8 +176,7 @@ class Engine:
     async def _run(self) -> None:
         failures = await self.companions.start()
         if not failures and self.shutdown.reason is None:
-            with self.checks:
-                failures = await run_checks(self, self.plan.checks)
+            failures = await run_checks(self, self.plan.checks)
         for failure in failures:
             self.shutdown.failed(failure)
             self.account.start_failed(failure)
@@ -247,6 +248,7 @@ class Engine:
         for host in self.hosts:
             if host is not None:
                 host.let_go()
+        self.keeper.end()  # it takes no notice of the cancellation
         self._shield.cancel()
 
     def observe(self, observer: events.Observer) -> None:

@@ -59,6 +59,10 @@ class Host(Timed):
         self.crash: CrashedError | None = None
         self.start_failure: RunError | None = None
         """Why it is not ready, where that was decided before its start hook had ended."""
+        self.unwound_by: BaseException | None = None
+        """What its stop raised; also where the scope of its life swallows that."""
+        self.failed_attempt: BaseException | None = None
+        """What the last attempt to start it raised, where another one follows."""
         self._life = lives.Value(None)
         self._drain_hook: Callable[[], Any] | None = None
         self.own_check: Callable[[], Any] | None = None
@@ -94,6 +98,10 @@ class Host(Timed):
 
     def order(self, command: Drain | Stop) -> None:
         """Tell the task what to do next."""
+        if isinstance(command, Drain):
+            # From the first: what cuts the drain off may come before the task has run, and must
+            # not cancel the whole life.
+            self._hook_scope = anyio.CancelScope()
         self._orders.append(command)
         if not self._is_parked:
             self._called.set()
@@ -125,6 +133,8 @@ class Host(Timed):
         error: BaseException | None = None
         try:
             with self._scope:
+                if self._scope.cancel_called:  # given up before it ran: then nothing is called
+                    await anyio.lowlevel.checkpoint()
                 await self._live()
         except BaseException as raised:  # noqa: BLE001  it goes into the report, whatever it is
             error = raised
@@ -182,7 +192,7 @@ class Host(Timed):
                 pause = next(pauses, None)
                 if pause is None or not isinstance(error, retry.on) or self._scope.cancel_called:
                     raise
-                self.engine.starts.retrying(self.node, attempt, pause, error)
+                self.engine.starts.retrying(self, attempt, pause, error)
             else:
                 return life
             await anyio.sleep(pause)
@@ -270,6 +280,7 @@ class Host(Timed):
     async def _drain_within_stop(self) -> None:
         """It was never asked to drain, since the time for that was over: now, on half the time."""
         half = self.time_left / 2
+        self._hook_scope = anyio.CancelScope()
         alarm = self.engine.keeper.at(self.engine.loop.now() + half, self._cut_drain_short)
         error = await self._call_drain()
         alarm.cancel()
@@ -284,10 +295,10 @@ class Host(Timed):
     async def _call_drain(self) -> BaseException | None:
         """Call the drain hook in a scope of its own; returns what it raised."""
         assert self._drain_hook is not None  # noqa: S101  it was asked for before
-        shield = self._scope.cancel_called or self._thrown is not None
+        self._hook_scope.shield = self._scope.cancel_called or self._thrown is not None
         try:
-            with anyio.CancelScope(shield=shield) as self._hook_scope:
-                if self.cut or self.expired:
+            with self._hook_scope:
+                if self.expired:
                     self._hook_scope.cancel()
                 call = functools.partial(self._call, self.in_thread(), self._drain_hook)
                 await self._around("drain", self._drain_hook, call)
@@ -310,7 +321,11 @@ class Host(Timed):
 
     async def _stop_life(self) -> None:
         stop = functools.partial(self._life.stop, self._thrown)
-        await self._around("stop", self._life.stop_function, lambda: self._watch(stop()))
+        try:
+            await self._around("stop", self._life.stop_function, lambda: self._watch(stop()))
+        except BaseException as error:
+            self.unwound_by = error
+            raise
 
     # --- the end -------------------------------------------------------------------------------
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from lifecycle import events
 from lifecycle._engine import calling
+from lifecycle._engine.cancellation import is_cancellation
 from lifecycle._engine.threads import Thread
 from lifecycle.errors import PreflightError, one_line
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 async def run_checks(engine: Engine, checks: Sequence[Any]) -> list[BaseException]:
     """Run all checks; returns the failures, in the order of registration.
 
-    Cancelling it ends them early: that is no failure.
+    Cancelling `engine.checks` ends them early: that is no failure.
     """
     failures: dict[int, BaseException] = {}
 
@@ -40,9 +42,10 @@ async def run_checks(engine: Engine, checks: Sequence[Any]) -> list[BaseExceptio
             events.CheckEnded, check=name, duration=engine.loop.now() - began, error=failure
         )
 
-    async with anyio.create_task_group() as group:
-        for number, check in enumerate(checks):
-            group.start_soon(run_one, number, check, name=f"lifecycle: check {_name_of(check)}")
+    with engine.checks:
+        async with anyio.create_task_group() as group:
+            for number, check in enumerate(checks):
+                group.start_soon(run_one, number, check, name=f"lifecycle: check {_name_of(check)}")
     return [failures[number] for number in sorted(failures)]
 
 
@@ -57,7 +60,11 @@ async def _failure_of(engine: Engine, name: str, check: Any) -> PreflightError |
         failure = PreflightError(name, f"it raised SystemExit({error.code!r})", code or None)
         failure.__cause__ = error
         return failure
-    except Exception as error:  # noqa: BLE001  whatever it raises, it did not pass
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever it raises, it did not pass
+        if is_cancellation(error) and anyio.current_effective_deadline() == -math.inf:
+            raise  # it is ours
         failure = PreflightError(name, one_line(error))
         failure.__cause__ = error
         return failure

@@ -99,7 +99,7 @@ class ServiceHost(Host):
                     or self._scope.cancel_called
                 ):
                     raise
-                self.engine.starts.retrying(self.node, attempt, pause, error)
+                self.engine.starts.retrying(self, attempt, pause, error)
             else:
                 return
             await anyio.sleep(pause)
@@ -120,5 +120,5 @@ class ServiceHost(Host):
             self.engine.drains.has_drained(self, error)
         elif self.hook == "stop":
             self.engine.stops.has_stopped(self, error)
-        elif "drain" not in self.given_up:
+        elif not self.given_up:
             self.engine.crashes.service_ended(self, error, self._returned)

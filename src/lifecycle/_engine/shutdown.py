@@ -68,6 +68,7 @@ class Shutdown:
         self._engine.apply(
             self._engine.machine.shut_down, delay=delay and self._engine.settings.drain_delay > 0
         )
+        self._engine.companions.hurry()
 
     def ask_for_code(self, exit_code: int) -> None:
         """Someone asks for an exit code; the first that is not 0 counts."""
@@ -101,6 +102,7 @@ class Shutdown:
         for host in self._engine.hosts:
             if host is not None:
                 host.limit_to(end)
+        self._engine.companions.hurry()
 
     def interrupted(self, error: BaseException, who: str, *, delay: bool = True) -> None:
         """A SystemExit or KeyboardInterrupt was raised: it asks for a shutdown."""

@@ -8,11 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from lifecycle import events
 from lifecycle._core.component import Kind
-from lifecycle._engine.cancellation import is_cancellation
+from lifecycle._engine.cancellation import exit_in, is_cancellation
 from lifecycle._engine.gates import OPEN
 from lifecycle._engine.host import Host
 from lifecycle._engine.service import ServiceHost
-from lifecycle.errors import ClosedError, RunError, StartError, StartTimeoutError, StopError, leaf
+from lifecycle.errors import (
+    ClosedError,
+    RunError,
+    StartError,
+    StartTimeoutError,
+    StopError,
+    leaf,
+    one_line,
+)
 from lifecycle.settings import Retry
 from lifecycle.states import Phase
 
@@ -34,6 +42,11 @@ class Starts:
         """Start a component."""
         node = self._engine.plan.components[command.component]
         self._engine.mark(node.index)
+        if self._engine.machine.phase is not Phase.STARTING:
+            # The start was given up before this was carried out: by a derived value that failed.
+            self._engine.tell(events.ComponentSkipped, component=node.name, because_of=None)
+            self._engine.apply(self._engine.machine.unwound, node.index)
+            return
         self._engine.tell(events.ComponentStarting, component=node.name)
         if node.kind is Kind.VALUE:
             self._has_value(node, node.value)
@@ -62,10 +75,14 @@ class Starts:
         """A component was not ready in time; its start is being cancelled."""
         waited_for = self._waited_for(host.node.index)
         own, whole = host.allowed, self._engine.settings.startup_timeout
+        last = host.failed_attempt
+        reason = "" if last is None else f"its last attempt failed ({one_line(last)})"
         if host.deadline >= self._all_end and whole is not None:
-            error = StartTimeoutError(host.node.name, "", whole, waited_for, "startup_timeout")
+            limit = "startup_timeout"
+            error = StartTimeoutError(host.node.name, reason, whole, waited_for, limit)
         else:
-            error = StartTimeoutError(host.node.name, "", own, waited_for)
+            error = StartTimeoutError(host.node.name, reason, own, waited_for)
+        error.__cause__ = last
         self._start_failed(host, error, unwinding=True)
 
     def start_ended(self, host: Host, error: BaseException | None) -> None:
@@ -82,8 +99,8 @@ class Starts:
                 self.given_up(node, duration)
             self._engine.mark(node.index)
             self._engine.apply(self._engine.machine.unwound, node.index)
-        elif isinstance(error, (SystemExit, KeyboardInterrupt)):
-            self._engine.shutdown.interrupted(error, f"the start of {node.name!r}")
+        elif (asks := exit_in(error)) is not None:
+            self._engine.shutdown.interrupted(asks, f"the start of {node.name!r}")
             self.given_up(node, duration)
             self._engine.mark(node.index)
             self._engine.apply(self._engine.machine.unwound, node.index)
@@ -101,11 +118,11 @@ class Starts:
 
     def _failed_while_unwinding(self, host: Host, error: BaseException) -> None:
         failure = host.start_failure
+        if (asks := exit_in(error)) is not None:
+            self._engine.shutdown.interrupted(asks, f"the start of {host.node.name!r}")
         if failure is not None:
             failure.__cause__ = failure.__cause__ or error
-        elif isinstance(error, (SystemExit, KeyboardInterrupt)):
-            self._engine.shutdown.interrupted(error, f"the start of {host.node.name!r}")
-        else:
+        elif asks is None:
             unwinding = StopError(host.node.name, "start")
             unwinding.__cause__ = error
             self._engine.account.incomplete(unwinding, host.node.index)
@@ -129,11 +146,12 @@ class Starts:
         self._engine.apply(self._engine.machine.start_failed, component, unwinding=unwinding)
         self._engine.gates.open_or_give_up(component)
 
-    def retrying(self, node: Node, attempt: int, pause: float, error: BaseException) -> None:
+    def retrying(self, host: Host, attempt: int, pause: float, error: BaseException) -> None:
         """An attempt to start failed, and another one follows."""
+        host.failed_attempt = error
         self._engine.tell(
             events.ComponentRetrying,
-            component=node.name,
+            component=host.node.name,
             attempt=attempt,
             delay=pause,
             error=error,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from lifecycle import events
 from lifecycle._core import budget
-from lifecycle._engine.cancellation import is_cancellation
-from lifecycle.errors import StopError, leaf
+from lifecycle._engine.cancellation import cause_in, exit_in
+from lifecycle.errors import StopError
 from lifecycle.report import Abandoned
 
 if TYPE_CHECKING:
@@ -55,16 +55,17 @@ class Stops:
         duration = host.finish()
         if "stop" in host.given_up:
             return
+        asks = exit_in(error)
+        if asks is not None:
+            self._engine.shutdown.interrupted(asks, f"the stop of {node.name!r}")
+        cause = cause_in(host.unwound_by if error is None else error)
         if host.crash is not None:
-            if error is not None and not is_cancellation(error):
-                host.crash.__cause__ = host.crash.__cause__ or leaf(error)
-        elif isinstance(error, (SystemExit, KeyboardInterrupt)):
-            self._engine.shutdown.interrupted(error, f"the stop of {node.name!r}")
-        elif host.expired:
+            host.crash.__cause__ = host.crash.__cause__ or cause
+        if host.expired:
             late = StopError(node.name, "stop", host.cancelled_after)
-            late.__cause__ = None if error is None or is_cancellation(error) else error
+            late.__cause__ = cause if host.crash is None else None
             self._engine.account.incomplete(late, node.index)
-        elif error is not None:
+        elif error is not None and host.crash is None and asks is None:
             self._engine.account.hook_failed(host.node, "stop", error)
         self._stopped(node.index, duration)
 
