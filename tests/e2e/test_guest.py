@@ -284,6 +284,35 @@ def test_a_blocked_loop_does_not_keep_the_process() -> None:
     assert "the grace period of 2 s is over, and the process has not ended" in process.output
 
 
+@pytest.mark.rule("D4")
+def test_an_endless_stream_does_not_keep_it() -> None:
+    """It is cut off when the time to drain is over, its client sees an end; exit code 75."""
+    limits = {"LIFECYCLE_SERVER_DRAIN_TIMEOUT": "0.2", "LIFECYCLE_DRAIN_DELAY": "0"}
+    with serving("uvicorn", env=limits) as process:
+        client = Client(process)
+        with client.connect() as stream:
+            stream.sendall(b"GET /endless HTTP/1.1\r\nHost: shop\r\n\r\n")
+            assert stream.recv(4096).startswith(b"HTTP/1.1 200 ")
+            process.send(signal.SIGTERM)
+            rest = b"".join(iter(lambda: stream.recv(4096), b""))
+        assert process.wait() == 75
+
+    assert rest.endswith(b"0\r\n\r\n")
+    (pid,) = pids(process, "stream ends")
+    assert [
+        "draining",
+        "stream ends",
+        "packing drains",
+        "closing",
+        "app ends",
+        "database closed",
+        "closed",
+        "SIGTERM is for Server.handle_exit",
+    ] == sequence(process, pid)[4:]
+    cut = "'server' still had 1 piece of work in flight when its 0.2 s to drain ran out"
+    assert cut in process.output
+
+
 def test_a_second_interrupt_ends_it_at_once() -> None:
     """What is in flight is cut off, everything is closed all the same; exit code 130."""
     with serving("uvicorn") as process:

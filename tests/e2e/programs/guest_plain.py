@@ -93,6 +93,14 @@ async def shop_app(scope: Any, receive: Any, send: Any) -> None:
     if path.startswith("/internal"):
         await status_app()({**scope, "root_path": "/internal"}, receive, send)
         return
+    if path == "/endless":
+        headers = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"data: 1\n\n", "more_body": True})
+        try:
+            await anyio.sleep_forever()
+        finally:
+            say("stream ends")
     if path == "/slow":
         say("slow begins")
         while (await receive()).get("more_body"):
