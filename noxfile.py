@@ -188,6 +188,20 @@ def example(session: nox.Session) -> None:
 
 
 @nox.session
+def restarts(session: nox.Session) -> None:
+    """Restart nginx and php-fpm under load, and count what fails, with their signals and without.
+
+    50 times, which takes a quarter of an hour; ``-- 10`` for so many. It needs Debian's ``nginx``
+    and ``php-fpm``.
+    """
+    session.install("--editable", WITH_EXTRAS, *group("tests"))
+    number = session.posargs[0] if session.posargs else "50"
+    limit = ("--override-ini", "faulthandler_timeout=3600")
+    incident = ("tests/incidents/test_late_endpoints.py", "--capture=no", *limit)
+    session.run("pytest", "--quiet", *incident, env={"LIFECYCLE_RESTARTS": number})
+
+
+@nox.session
 def screenshots(session: nox.Session) -> None:
     """Take the pictures of the probes' page that the documentation shows, in a real browser."""
     session.install("--editable", WITH_EXTRAS, *group("tests"))

@@ -96,6 +96,21 @@ async def test_it_runs_as_another_user(witness: Witness, tmp_path: Path) -> None
     await witness.all_gone()
 
 
+async def test_it_does_not_speak_to_our_systemd(
+    witness: Witness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What this process was told by systemd is not for the program; unless that is said."""
+    for name in ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"):
+        monkeypatch.setenv(name, "ours")
+    said = "echo ${NOTIFY_SOCKET-none} ${WATCHDOG_PID-none} ${WATCHDOG_USEC-none} >&9"
+    part = sh(f"{said}; {STAY}", witness, env={"WATCHDOG_USEC": "its"})
+
+    async def body(_: System) -> None:
+        assert await witness.word() == "none none its"
+
+    assert (await live(shop_of(part), body)).errors == []
+
+
 async def test_it_ends_before_it_is_ready(witness: Witness) -> None:
     """By a code or a signal; with code 0 it may have put itself into the background."""
     never = process.line("never")

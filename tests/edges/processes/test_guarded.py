@@ -59,6 +59,7 @@ start()
     "fork": """
 start()
 if os.fork() == 0:  # such as of multiprocessing; it outlives us, and that is its affair
+    print("forked", flush=True)
     signal.pause()
 """,
 }
@@ -83,6 +84,8 @@ def test_nothing_outlives_a_killed_process(tmp_path: Path, fifo: Fifo, way: str)
     source = f"{PROGRAM}\n{WAYS[way]}\nsignal.pause()\n"
     with running_source(tmp_path, source, way, str(fifo.path)) as process:
         process.until("^up$")
+        if way == "fork":
+            process.until("^forked$")
         process.send(signal.SIGKILL)
 
         assert process.wait() == -signal.SIGKILL
