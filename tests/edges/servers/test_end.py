@@ -58,6 +58,8 @@ class Stubborn(App):
             for _ in range(2):
                 with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.get_running_loop().create_future()
+            for _ in range(20):  # and then it takes some turns of the loop to tidy up
+                await anyio.lowlevel.checkpoint()
         await request.answer(b"")
 
     async def lifespan(self, scope: Any, receive: Any, send: Any) -> None:

@@ -38,6 +38,39 @@ def test_a_server_that_ends_by_itself_has_crashed(monkeypatch: pytest.MonkeyPatc
     assert "granian has ended by itself" in str(report.errors[0].__cause__)
 
 
+def test_where_one_socket_is_not_served_any_more_the_server_has_crashed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The others do not go on alone."""
+    ready = anyio.Event()
+    wait: Any = embed.Server._serve_loop  # noqa: SLF001  what is made to end
+    loops: list[Any] = []
+
+    async def end_first(server: Any, *args: Any) -> None:
+        loops.append(server)
+        if len(loops) > 1:
+            await wait(server, *args)
+        else:
+            await ready.wait()
+
+    monkeypatch.setattr(embed.Server, "_serve_loop", end_first)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as one,
+        socket.create_server(("127.0.0.1", 0)) as another,
+    ):
+        shop, _ = shop_of("granian", hello, sockets=[one, another])
+
+        async def body(system: System) -> None:
+            ready.set()
+            with anyio.move_on_after(30):
+                await system.closed()
+
+        report = run("asyncio", shop, body)
+
+    assert report.outcome is Outcome.CRASHED
+    assert len(loops) == 2
+
+
 def test_a_server_that_cannot_begin(monkeypatch: pytest.MonkeyPatch) -> None:
     """What granian only logs is the cause; no descriptor is left."""
 

@@ -14,6 +14,7 @@ from lifecycle import Registry
 from lifecycle.errors import StartError
 from lifecycle.integrations.fastapi import provide
 from tests.edges.servers.kit import ON_EACH, SERVERS, hello, run, server, shop_of
+from tests.edges.uvicorn.kit import connected
 
 if TYPE_CHECKING:
     from lifecycle import System
@@ -94,17 +95,24 @@ def test_without_the_server_it_says_what_to_install(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "backend"), ON_EACH)
 def test_logging_is_not_touched(name: str, backend: str) -> None:
-    """It belongs to whoever runs the program."""
+    """It belongs to whoever runs the program; also where there is something to log."""
 
     def state() -> list[Any]:
         loggers = [logging.getLogger(one) for one in ("", *LOGGERS[name])]
         return [(one.level, [*one.handlers], one.propagate) for one in loggers]
 
+    async def fails(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["type"] == "http"
+        raise ValueError("a bug")
+
     async def body(system: System) -> None:
+        async with connected(web) as client:
+            await client.ask("/")  # an error is logged
+            await client.until(b" 500 ")
         assert before == state()
 
     before = state()
-    shop, _ = shop_of(name, hello)
+    shop, web = shop_of(name, fails)
 
     run(backend, shop, body)
 

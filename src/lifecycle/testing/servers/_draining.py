@@ -45,7 +45,7 @@ async def what_is_in_flight_is_finished(stage: Stage) -> None:
 
 
 async def half_a_request_holds_nobody_up(stage: Stage) -> None:
-    """Its connection is closed as an idle one is."""
+    """Its connection is closed as an idle one is, or when half of the time to stop is over."""
     app = App()
     shop, server = stage.shop(app)
 
@@ -57,7 +57,7 @@ async def half_a_request_holds_nobody_up(stage: Stage) -> None:
             system.shut_down("deploy")
             await system.closed()
 
-    report = await stage.run(shop, body)
+    report = await stage.run(shop, body, within(1))
 
     expect(Outcome.CLEAN, report.outcome, "the outcome")
     expect(["up", "/ has ended", "down"], app.log, "what the app has seen")
