@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from lifecycle import ExitCode
-from lifecycle.cli import check, drain, manifest, probe, run, target
+from lifecycle.cli import check, drain, graph, manifest, probe, run, target, timeline
 from lifecycle.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (run, check, manifest, probe, drain):
+    for module in (run, check, graph, timeline, manifest, probe, drain):
         name = module.__name__.rpartition(".")[2]
         command = commands.add_parser(
             name,

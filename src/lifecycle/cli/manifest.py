@@ -13,7 +13,7 @@ import attrs
 
 import lifecycle
 from lifecycle import Settings
-from lifecycle.cli.target import load
+from lifecycle.cli.target import has_main, load
 from lifecycle.errors import SettingsError, seconds
 from lifecycle.settings import parse_address
 
@@ -63,7 +63,7 @@ def command(options: argparse.Namespace) -> int:
     """
     settings = _settings()
     registry = load(options.target)
-    if _ends(registry.plan(settings)) and not _said("DRAIN_DELAY"):
+    if has_main(registry.plan(settings)) and not _said("DRAIN_DELAY"):
         settings = attrs.evolve(settings, drain_delay=0)  # nobody sends traffic to a job
     if not _said("GRACE_PERIOD"):
         settings = _with_grace_period(settings, registry)
@@ -82,7 +82,7 @@ def command(options: argparse.Namespace) -> int:
 
 def describe(plan: Plan, settings: Settings, name: str, image: str) -> Iterator[str]:
     """Write the manifest, line by line."""
-    ends = _ends(plan)
+    ends = has_main(plan)
     labels = f"{{ app: {_text(name)} }}"
     yield f"apiVersion: {'batch/v1' if ends else 'apps/v1'}"
     yield f"kind: {'Job' if ends else 'Deployment'}"
@@ -165,11 +165,6 @@ def _environment(settings: Settings, *, probes: bool) -> dict[str, str]:
 
 def _said(setting: str) -> bool:
     return bool(os.environ.get(f"{_PREFIX}{setting}"))
-
-
-def _ends(plan: Plan) -> bool:
-    """Whether it has a main, and ends with that."""
-    return any(node.kind.value == "main" for node in plan.components)
 
 
 def _name(text: str) -> str:

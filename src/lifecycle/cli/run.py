@@ -14,7 +14,13 @@ from lifecycle.settings import DEFAULT_SIGNALS
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractAsyncContextManager
+    from typing import Any
+
+    from lifecycle import System, events
+
+    Companion = Callable[[System], AbstractAsyncContextManager[Any]]
 
 TARGET = "what to run"
 HELP = "run a registry as the whole program, until a signal or its own end"
@@ -42,7 +48,23 @@ def command(options: argparse.Namespace) -> int:
         SystemExit: it ended with another code.
 
     """
-    settings = Settings.from_env()
+    program(options, Settings.from_env())
+    return 0
+
+
+def program(
+    options: argparse.Namespace,
+    settings: Settings,
+    companions: Sequence[Companion] = (),
+    observers: Sequence[events.Observer] = (),
+) -> None:
+    """Run the target as the whole program.
+
+    Raises:
+        DefinitionError: the target, the declaration or the settings are wrong.
+        SystemExit: it ended with another code than 0.
+
+    """
     # As PID 1 a signal without a handler is lost. Those that come now are kept for the system, and
     # so are those that have waited for this moment (`_lifecycle_command`).
     with signals.handling(settings.signals):
@@ -50,10 +72,15 @@ def command(options: argparse.Namespace) -> int:
             _let_in(settings.signals)
             registry = load(options.target)
         try:
-            lifecycle.run(registry, settings, backend=options.backend)
+            lifecycle.run(
+                registry,
+                settings,
+                backend=options.backend,
+                companions=companions,
+                observers=observers,
+            )
         except ImportError as error:  # of the event loop
             raise DefinitionError(str(error)) from None
-    return 0
 
 
 def _let_in(numbers: Iterable[int]) -> None:

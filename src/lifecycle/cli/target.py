@@ -16,6 +16,8 @@ from lifecycle.errors import DefinitionError, one_line
 if TYPE_CHECKING:
     from types import ModuleType, TracebackType
 
+    from lifecycle import Plan
+
 _OURS = (str(Path(__file__).parent), str(Path(importlib.__file__).parent), "<frozen importlib")
 
 
@@ -39,6 +41,11 @@ def load(target: str) -> Registry:
         raise DefinitionError(_not_a_target(target, name))
     module = _import(name)
     return _registry(target, _get(module, attribute)) if colon else _only_registry(module)
+
+
+def has_main(plan: Plan) -> bool:
+    """Whether it has a main, and ends with that."""
+    return any(node.kind.value == "main" for node in plan.components)
 
 
 def in_words(error: DefinitionError) -> str:
