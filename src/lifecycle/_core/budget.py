@@ -93,6 +93,8 @@ def hook_deadline(now: float, own: float, phase_end: float, followers: int) -> f
 def followers(nodes: Sequence[Node], has_hook: Sequence[bool]) -> list[int]:
     """For each component, how many hooks have to follow its own, on its longest path."""
     longest = [0] * len(nodes)
+    if not any(has_hook):
+        return longest
     for node in nodes:
         longest[node.index] = max((longest[d] + has_hook[d] for d in node.dependencies), default=0)
     return longest

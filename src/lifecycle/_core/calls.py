@@ -114,9 +114,14 @@ def is_async(function: Any) -> bool | None:
     return None if flags is None else bool(flags & inspect.CO_COROUTINE)
 
 
+_ASYNC: Final = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+
+
 def belongs_on_loop(function: Any) -> bool:
     """Whether a call gives something to await or to iterate over asynchronously."""
-    return bool((_flags(function) or 0) & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR))
+    if type(function) is types.FunctionType and function.__code__.co_flags & _ASYNC:
+        return True  # nothing to look through, as with most
+    return bool((_flags(function) or 0) & _ASYNC)
 
 
 def is_generator(function: Any) -> bool:

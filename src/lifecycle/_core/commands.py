@@ -8,10 +8,16 @@ if TYPE_CHECKING:
     from lifecycle.states import Phase
 
 
-class Start(NamedTuple):
-    """Call the start hook."""
+class _OfOne(NamedTuple):
+    """What concerns one component, and says nothing else."""
 
     component: int
+
+
+class Start(_OfOne):
+    """Call the start hook."""
+
+    __slots__ = ()
 
 
 class Skip(NamedTuple):
@@ -22,22 +28,22 @@ class Skip(NamedTuple):
     """What it requires and what failed; None where the start was given up."""
 
 
-class Cancel(NamedTuple):
+class Cancel(_OfOne):
     """Cancel the start that is under way."""
 
-    component: int
+    __slots__ = ()
 
 
-class Drain(NamedTuple):
+class Drain(_OfOne):
     """Call the drain hook."""
 
-    component: int
+    __slots__ = ()
 
 
-class HasDrained(NamedTuple):
+class HasDrained(_OfOne):
     """Note that a component's hook has ended and nothing of its own is in flight any more."""
 
-    component: int
+    __slots__ = ()
 
 
 class CutWork(NamedTuple):
@@ -47,14 +53,20 @@ class CutWork(NamedTuple):
     """Of one component; None: of everyone, and the body too."""
 
 
-class CutDrain(NamedTuple):
+class CutDrain(_OfOne):
     """Cancel the drain hook that is under way."""
 
-    component: int
+    __slots__ = ()
 
 
-class CutBody(NamedTuple):
+class _OfAll(NamedTuple):
+    """What says nothing else."""
+
+
+class CutBody(_OfAll):
     """Cancel the body: the time to drain is over, and its holds have ended."""
+
+    __slots__ = ()
 
 
 class Stop(NamedTuple):
@@ -71,12 +83,16 @@ class Enter(NamedTuple):
     phase: Phase
 
 
-class CancelBody(NamedTuple):
+class CancelBody(_OfAll):
     """Cancel the body of ``running``."""
 
+    __slots__ = ()
 
-class Settled(NamedTuple):
+
+class Settled(_OfAll):
     """Every component has ended: end the companions, then say `closed`."""
+
+    __slots__ = ()
 
 
 Command: TypeAlias = (

@@ -113,7 +113,9 @@ class Node:
     declared_at: str = ""
     """``file:line``."""
 
-    @property
-    def dependencies(self) -> tuple[int, ...]:
-        """Everything that starts before it and ends after it, each once, in the order given."""
+    dependencies: tuple[int, ...] = attrs.field(init=False)
+    """Everything that starts before it and ends after it, each once, in the order given."""
+
+    @dependencies.default
+    def _all_edges(self) -> tuple[int, ...]:
         return tuple(dict.fromkeys((*self.requires, *self.wants, *self.after)))

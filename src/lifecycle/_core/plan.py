@@ -58,13 +58,14 @@ def limits_of(node: Node, settings: Settings) -> NodeLimits:
     What the settings say of it comes first, then its declaration, then the settings' defaults.
     """
     limits = settings.limits_of(node.handle, node.name)
-    start = _first(limits.start, node.start_timeout)
-    stop = _first(limits.stop, node.stop_timeout)
-    return NodeLimits(
-        start=settings.start_timeout if start is None else start,
-        drain=_first(limits.drain, node.drain_timeout, settings.drain_timeout),
-        stop=settings.stop_timeout if stop is None else stop,
-    )
+    start, drain, stop = limits.start, limits.drain, limits.stop
+    if start is None:
+        start = settings.start_timeout if node.start_timeout is None else node.start_timeout
+    if drain is None:
+        drain = settings.drain_timeout if node.drain_timeout is None else node.drain_timeout
+    if stop is None:
+        stop = settings.stop_timeout if node.stop_timeout is None else node.stop_timeout
+    return NodeLimits(start, drain, stop)
 
 
 def check_settings(plan: Plan, settings: Settings) -> None:
@@ -136,7 +137,3 @@ def _expected(key: object, plan: Plan, form: Callable[[str], str] = str) -> str:
     names = [form(node.name) for node in plan.components]
     like = difflib.get_close_matches(key, names, n=1)
     return f"{text}; did you mean {like[0]!r}?" if like else text
-
-
-def _first(*numbers: float | None) -> float | None:
-    return next((number for number in numbers if number is not None), None)

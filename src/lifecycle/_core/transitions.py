@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 from lifecycle.states import Phase, State
 
 
-class Fact(enum.Enum):
+class Fact(str, enum.Enum):
     """What can happen to one component."""
 
     START = "start"
@@ -31,7 +31,7 @@ class Fact(enum.Enum):
     CRASHED = "crashed"
 
 
-class Cause(enum.Enum):
+class Cause(str, enum.Enum):
     """What can move the whole system on."""
 
     BEGIN = "begin"

@@ -37,10 +37,16 @@ class Drains:
         """Call a drain hook, or begin to wait for what is in flight."""
         component = command.component
         node, host = self._engine.plan.components[component], self._engine.hosts[component]
-        self._engine.mark(component)
-        now = self._engine.loop.now()
+        now = self._engine.mark(component)
         self._engine.account.times["drain"][component] = now
         self._engine.tell(events.ComponentDraining, component=node.name)
+        if host is not None:
+            host.draining.set()
+        has_hook = host is not None and not host.drains_at_once
+        if not has_hook:
+            self._engine.apply(self._engine.machine.drained, component)
+            if self._engine.machine.states[component] is not State.DRAINING:
+                return
         assert self._engine.shutdown.budget is not None  # noqa: S101  the shutdown has begun
         limit = budget.hook_deadline(
             now, math.inf, self._engine.shutdown.budget.drains_end, self._followers[component]
@@ -48,13 +54,10 @@ class Drains:
         own = self._engine.limits_of(node).drain
         own = math.inf if own is None else own
         deadline = self._deadlines[component] = min(now + own, limit)
-        if host is not None:
-            host.draining.set()
-        if host is None or host.drains_at_once:
-            self._engine.apply(self._engine.machine.drained, component)
+        if host is None or not has_hook:
             self._await_release(component, deadline)
         else:
-            host.begin("drain", own, limit)
+            host.begin("drain", now, own, limit)
             host.order(command)
 
     def has_drained(self, host: Host, error: BaseException | None) -> None:
@@ -103,11 +106,11 @@ class Drains:
         alarm = self._alarms.pop(component, None)
         if alarm is not None:
             alarm.cancel()
-        self._engine.mark(component)
+        now = self._engine.mark(component)
         began = self._engine.account.times["drain"].get(component)
         if began is None:
             return  # it crashed, and was never asked
-        duration = self._engine.loop.now() - began
+        duration = now - began
         self._engine.account.times["drain"][component] = duration
         name = self._engine.name(component)
         error = self._engine.account.hook_errors.get((component, "drain"))

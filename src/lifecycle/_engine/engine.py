@@ -125,6 +125,7 @@ class Engine:
         """No task is left, but the caller's."""
 
         self._observers = tuple(told)
+        self._limits: list[NodeLimits | None] = [None] * size
         self._began = self.loop.now()
         self._since = [self._began] * size
         self._queue: deque[commands.Command] = deque()
@@ -313,7 +314,10 @@ class Engine:
 
     def limits_of(self, node: Node) -> NodeLimits:
         """How long the hooks of a component may take."""
-        return limits_of(node, self.settings)
+        known = self._limits[node.index]
+        if known is None:
+            known = self._limits[node.index] = limits_of(node, self.settings)
+        return known
 
     def set_unavailable(self, component: int, reason: str | None) -> None:
         """A component takes the service out of rotation, or back; from any thread."""
@@ -375,9 +379,10 @@ class Engine:
         self.is_settled = True
         self.pulse.beat()
 
-    def mark(self, component: int) -> None:
-        """Its state changes now."""
-        self._since[component] = self.loop.now()
+    def mark(self, component: int) -> float:
+        """Its state changes now; returns the time."""
+        now = self._since[component] = self.loop.now()
+        return now
 
     def index_of_name(self, name: str) -> int:
         """The index of a component by its full name."""

@@ -145,7 +145,7 @@ class Gates:
     def _waiter(self) -> int | None:
         """The component in whose own task, and start, the caller is."""
         index, host = self._caller()
-        if host is None or host.task_id != anyio.get_current_task().id:
+        if host is None or host.task is not self._engine.loop.current_task():
             return None
         return index
 

@@ -46,36 +46,40 @@ if TYPE_CHECKING:
 class Host(Timed):
     """One component: its task, its hooks, and the time that they have."""
 
+    task: object = None
+    """Its one task, while that runs."""
+    ended = False
+    """Whether the task is over: what is left to do takes no time."""
+    crash: CrashedError | None = None
+    start_failure: RunError | None = None
+    """Why it is not ready, where that was decided before its start hook had ended."""
+    unwound_by: BaseException | None = None
+    """What its stop raised; also where the scope of its life swallows that."""
+    failed_attempt: BaseException | None = None
+    """What the last attempt to start it raised, where another one follows."""
+    own_check: Callable[[], Any] | None = None
+    """The check that the object itself brings."""
+    context: contextvars.Context | None = None
+    """What its start has set, once it is ready."""
+    _life = lives.Value(None)
+    _drain_hook: Callable[[], Any] | None = None
+    _thrown: BaseException | None = None
+    _called: anyio.Event | None = None
+    """Made anew whenever the task waits for its next order."""
+    _is_called = False
+    _is_parked = False
+    _has_turn = False
+    _awaiting: Any = None
+    _thread: Thread | None = None
+
     def __init__(self, engine: Engine, node: Node) -> None:
         """Prepare the life of a node; `run` is the life."""
         super().__init__(engine, node)
         self.lifetime: Lifetime[Any] = Lifetime(self)
-        self.task_id: int | None = None
         self.draining = Flag()
         self.stopping = Flag()
-        self.ended = False
-        """Whether the task is over: what is left to do takes no time."""
         self.over = Flag()
-        self.crash: CrashedError | None = None
-        self.start_failure: RunError | None = None
-        """Why it is not ready, where that was decided before its start hook had ended."""
-        self.unwound_by: BaseException | None = None
-        """What its stop raised; also where the scope of its life swallows that."""
-        self.failed_attempt: BaseException | None = None
-        """What the last attempt to start it raised, where another one follows."""
-        self._life = lives.Value(None)
-        self._drain_hook: Callable[[], Any] | None = None
-        self.own_check: Callable[[], Any] | None = None
-        """The check that the object itself brings."""
-        self.context: contextvars.Context | None = None
-        """What its start has set, once it is ready."""
-        self._thrown: BaseException | None = None
         self._orders: deque[Drain | Stop] = deque()
-        self._called = anyio.Event()
-        self._is_parked = False
-        self._has_turn = False
-        self._awaiting: Any = None
-        self._thread: Thread | None = None
 
     def _start_expired(self) -> None:
         self.engine.starts.start_expired(self)
@@ -104,14 +108,19 @@ class Host(Timed):
             self._hook_scope = anyio.CancelScope()
         self._orders.append(command)
         if not self._is_parked:
-            self._called.set()
+            self._call_up()
         elif not self._has_turn:
             self._has_turn = True
-            self.engine.turns.give(self._called.set)
+            self.engine.turns.give(self._call_up)
 
     def let_go(self) -> None:
         """The engine is broken: wait for no order any more."""
-        self._called.set()
+        self._call_up()
+
+    def _call_up(self) -> None:
+        self._is_called = True
+        if self._called is not None:
+            self._called.set()
 
     @property
     def drains_at_once(self) -> bool:
@@ -129,7 +138,7 @@ class Host(Timed):
         """Live: to be the component's one task."""
         self.engine.turns.taken()
         current.set(self.lifetime)
-        self.task_id = anyio.get_current_task().id
+        self.task = self.engine.loop.current_task()
         error: BaseException | None = None
         try:
             with self._scope:
@@ -139,6 +148,7 @@ class Host(Timed):
         except BaseException as raised:  # noqa: BLE001  it goes into the report, whatever it is
             error = raised
         self.ended = True
+        self.task = None
         if self._thread is not None:
             self._thread.end()
         self._end(error)
@@ -179,6 +189,9 @@ class Host(Timed):
             raise
 
     async def _start(self) -> lives.Value:
+        if self.node.retry is None:
+            only: lives.Value = await self._around("start", self.node.function, self._attempt)
+            return only
         retry = self.engine.starts.retry_of(self.node)
         pauses = retry.delays()
         attempt = 0
@@ -202,14 +215,13 @@ class Host(Timed):
         if node.kind is Kind.OBJECT:
             return await self._start_object(node.value)
         args, kwargs = self.engine.starts.arguments(self)
-        assert node.function is not None  # noqa: S101  of every kind but a value and an object
+        function, in_thread = node.function, self.in_thread()
+        assert function is not None  # noqa: S101  of every kind but a value and an object
         if node.kind is Kind.BUILD:
-            made = calling.call_coroutine(node.function, *args, **kwargs)
+            made = calling.call_coroutine(function, *args, **kwargs)
             return await self._start_object(await self._watch(made))
-        result = await self._watch(
-            calling.call_only(self.in_thread(), node.function, *args, **kwargs)
-        )
-        life: lives.Value = await self._watch(lives.function_life(node, self.in_thread(), result))
+        result = await self._watch(calling.call_only(in_thread, function, *args, **kwargs))
+        life: lives.Value = await self._watch(lives.function_life(node, in_thread, result))
         if node.hooks.drain is not None:
             self._drain_hook = functools.partial(node.hooks.drain, life.value)
         return life
@@ -238,7 +250,8 @@ class Host(Timed):
         return found.drain
 
     async def _next_order(self) -> Drain | Stop:
-        while not self._called.is_set() and not self.engine.is_broken:
+        while not self._is_called and not self.engine.is_broken:
+            self._called = anyio.Event()
             if self._thrown is None and not self._scope.cancel_called:
                 self._is_parked = True
                 try:
@@ -259,8 +272,7 @@ class Host(Timed):
         if not self._orders:
             return Stop(self.node.index, drain=False)  # the engine is broken: nobody will say it
         order = self._orders.popleft()
-        if not self._orders:
-            self._called = anyio.Event()
+        self._is_called = bool(self._orders)
         return order
 
     def _crashed(self, error: BaseException) -> None:
@@ -320,12 +332,16 @@ class Host(Timed):
             await self._stop_life()
 
     async def _stop_life(self) -> None:
-        stop = functools.partial(self._life.stop, self._thrown)
         try:
-            await self._around("stop", self._life.stop_function, lambda: self._watch(stop()))
+            await self._around("stop", self._life.stop_function, self._call_stop)
         except BaseException as error:
             self.unwound_by = error
             raise
+
+    async def _call_stop(self) -> None:
+        self._awaiting = self._life.stop(self._thrown)
+        await self._awaiting
+        self._awaiting = None
 
     # --- the end -------------------------------------------------------------------------------
 
@@ -350,11 +366,12 @@ class Host(Timed):
 
     def in_thread(self) -> calling.InThread | None:
         """How sync code of this component is called; None: on the loop."""
-        if not self.node.thread:
-            return None
+        return self._call_in_thread if self.node.thread else None
+
+    def _call_in_thread(self, function: Callable[[], Any]) -> Awaitable[Any]:
         if self._thread is None:
             self._thread = Thread(self.node.name, self.engine.loop, self.engine.instruments)
-        return self._thread.call
+        return self._thread.call(function)
 
     @property
     def is_in_own_thread(self) -> bool:

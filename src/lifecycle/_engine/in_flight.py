@@ -60,7 +60,7 @@ class Hold:
             self._in_flight.take_in_from_thread(self)
             return
         self._in_flight.take_in(self)
-        if self._on_cut is None and _in_task():
+        if self._on_cut is None and loop.in_task():
             self._scope = anyio.CancelScope()
             self._scope.__enter__()
             self._token = holding.set(self)
@@ -218,12 +218,3 @@ class InFlight:
         """Wait no longer for what was cut and has not ended."""
         for hold in [hold for hold in self._holds if hold.cut]:
             self._release(hold)
-
-
-def _in_task() -> bool:
-    """Whether the caller runs in a task, and not in a bare callback of the loop."""
-    try:
-        anyio.get_current_task()
-    except (RuntimeError, LookupError, TypeError, AttributeError):
-        return False
-    return True

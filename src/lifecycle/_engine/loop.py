@@ -37,22 +37,33 @@ class Loop:
         self.thread = threading.get_ident()
         self.now: Callable[[], float]
         """The time, in seconds, on the loop's clock; may be asked from any thread."""
+        self.current_task: Callable[[], object]
+        """The task that runs now; raises RuntimeError, or gives None, where none does."""
         self._call_soon: Callable[[Callable[[], object]], object]
         if in_trio():
             import trio  # noqa: PLC0415  an extra; it runs, so it is there
 
             self.now = trio.lowlevel.current_clock().current_time
+            self.current_task = trio.lowlevel.current_task
             self._call_soon = trio.lowlevel.current_trio_token().run_sync_soon
         else:
             import asyncio  # noqa: PLC0415  not needed, and slow to import, for those on trio
 
             loop = asyncio.get_running_loop()
             self.now = loop.time
+            self.current_task = asyncio.current_task
             self._call_soon = loop.call_soon_threadsafe
 
     def on_its_thread(self) -> bool:
         """Whether the caller runs on the thread of the loop."""
         return threading.get_ident() == self.thread
+
+    def in_task(self) -> bool:
+        """Whether the caller runs in a task of the loop, and not in a bare callback."""
+        try:
+            return self.current_task() is not None
+        except RuntimeError:  # trio has no other way to say so
+            return False
 
     def call_soon(self, function: Callable[[], object]) -> None:
         """Call a function on the loop, from any thread or signal handler.
@@ -138,7 +149,8 @@ class Keeper:
         alarm = Alarm(time, action)
         if time < math.inf:
             heapq.heappush(self._heap, (time, next(self._count), alarm))
-            self._sleep.deadline = min(self._sleep.deadline, time)
+            if time < self._sleep.deadline:  # noqa: PLR1730  setting it costs, and most are later
+                self._sleep.deadline = time
         return alarm
 
     def post(self, action: Callable[[], object]) -> bool:

@@ -67,7 +67,7 @@ class ServiceHost(Host):
 
     async def wait_stopping(self) -> None:
         """Return when it is time to stop; waiting for that in its own task is having drained."""
-        if anyio.get_current_task().id != self.task_id:
+        if self.task is not self.engine.loop.current_task():
             await self.stopping.wait()
             return
         self._waits_for_stop = True

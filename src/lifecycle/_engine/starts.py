@@ -41,7 +41,7 @@ class Starts:
     def start(self, command: commands.Start) -> None:
         """Start a component."""
         node = self._engine.plan.components[command.component]
-        self._engine.mark(node.index)
+        now = self._engine.mark(node.index)
         if self._engine.machine.phase is not Phase.STARTING:
             # The start was given up before this was carried out: by a derived value that failed.
             self._engine.tell(events.ComponentSkipped, component=node.name, because_of=None)
@@ -56,7 +56,7 @@ class Starts:
             is_service = node.kind in (Kind.SERVICE, Kind.MAIN)
             host = ServiceHost(self._engine, node) if is_service else Host(self._engine, node)
             self._engine.hosts[node.index] = host
-            host.begin("start", self._engine.limits_of(node).start, self._all_end)
+            host.begin("start", now, self._engine.limits_of(node).start, self._all_end)
             spawn = functools.partial(self._engine.spawn, host.run, node.name)
             self._engine.turns.give(spawn)
 

@@ -30,7 +30,7 @@ class Stops:
         """Call a stop hook."""
         component = command.component
         host = self._engine.hosts[component]
-        self._engine.mark(component)
+        now = self._engine.mark(component)
         self._engine.tell(events.ComponentStopping, component=self._engine.name(component))
         if host is None or host.stops_at_once:
             self._stopped(component, 0.0)
@@ -39,11 +39,11 @@ class Stops:
             has_stop = [h is not None and not h.ended for h in self._engine.hosts]
             self._followers = budget.followers(self._engine.plan.components, has_stop)
         assert self._engine.shutdown.budget is not None  # noqa: S101  the shutdown has begun
-        now, own = self._engine.loop.now(), self._engine.limits_of(host.node).stop
+        own = self._engine.limits_of(host.node).stop
         limit = budget.hook_deadline(
             now, math.inf, self._engine.shutdown.budget.stops_end, self._followers[component]
         )
-        host.begin("stop", own, limit)
+        host.begin("stop", now, own, limit)
         if command.drain:
             host.draining.set()
         host.stopping.set()

@@ -26,29 +26,29 @@ _LEAST_PATIENCE = 0.05
 class Timed:
     """A component whose hooks have deadlines; one hook runs at a time."""
 
+    hook: Hook | None = None
+    """The hook that runs now."""
+    began = 0.0
+    cancelled = False
+    """Whether the start was cancelled, because the whole start was given up."""
+    expired = False
+    """Whether the time of the start, or of the stop, ran out."""
+    cut = False
+    """Whether the drain was cut off."""
+    cancelled_after = 0.0
+    """After how many seconds the running hook was cancelled."""
+    given_up: frozenset[Hook] = frozenset()
+    """The hooks that were abandoned: whatever they still say is of no interest."""
+    _own_deadline = math.inf
+    _limit = math.inf
+    _patience_ends = math.inf
+    _alarm: Alarm | None = None
+
     def __init__(self, engine: Engine, node: Node) -> None:
         """No hook runs yet."""
         self.engine = engine
         self.node = node
-        self.hook: Hook | None = None
-        """The hook that runs now."""
-        self.began = 0.0
-        self.cancelled = False
-        """Whether the start was cancelled, because the whole start was given up."""
-        self.expired = False
-        """Whether the time of the start, or of the stop, ran out."""
-        self.cut = False
-        """Whether the drain was cut off."""
-        self.cancelled_after = 0.0
-        """After how many seconds the running hook was cancelled."""
-        self.given_up: set[Hook] = set()
-        """The hooks that were abandoned: whatever they still say is of no interest."""
-        self._scope = anyio.CancelScope()
-        self._hook_scope = self._scope
-        self._own_deadline = math.inf
-        self._limit = math.inf
-        self._patience_ends = math.inf
-        self._alarm: Alarm | None = None
+        self._scope = self._hook_scope = anyio.CancelScope()
 
     def _start_expired(self) -> None:
         """The start has used up its time, and is being cancelled."""
@@ -79,11 +79,11 @@ class Timed:
         """How much time the running hook was given, in seconds."""
         return max(0.0, self.deadline - self.began)
 
-    def begin(self, hook: Hook, own: float, limit: float) -> None:
+    def begin(self, hook: Hook, now: float, own: float, limit: float) -> None:
         """A hook is called now: it has `own` seconds, but at most until `limit`."""
         self.hook = hook
-        self.began = self.engine.loop.now()
-        self._own_deadline = self.began + own
+        self.began = now
+        self._own_deadline = now + own
         self._limit = limit
         self._patience_ends = math.inf
         self._set_alarm()
@@ -166,6 +166,6 @@ class Timed:
         """What was cancelled goes on: leave it behind, and hold nobody else up."""
         hook, self.hook = self.hook, None
         if hook is not None:
-            self.given_up.add(hook)
+            self.given_up |= {hook}
             # The next hook may be asked for at once, and then waits for this one.
             self._abandoned(hook)
