@@ -29,7 +29,7 @@ E = TypeVar("E", bound=BaseException)
 def _error(cls: type[E]) -> type[E]:
     # Exceptions made with attrs keep working with `raise from`, notes, groups and pickling as long
     # as they compare by identity and take their fields by position.
-    return attrs.define(cls, eq=False, slots=False, str=False)
+    return attrs.define(cls, eq=False, repr=False, slots=False, str=False)
 
 
 def seconds(duration: float) -> str:
@@ -75,6 +75,15 @@ class LifecycleError(Exception):
 
     def __str__(self) -> str:
         return self._sentence()
+
+    # Written once, since making one for each class is what importing them takes longest for.
+    def __repr__(self) -> str:
+        kind = type(self)
+        if not attrs.has(kind):
+            return super().__repr__()
+        shown = (field.name for field in attrs.fields(kind) if field.repr)
+        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
+        return f"{kind.__name__}({fields})"
 
     def _sentence(self) -> str:
         return Exception.__str__(self)

@@ -7,7 +7,7 @@ clock, in seconds, so that they are virtual where the loop's time is.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 
@@ -18,13 +18,29 @@ if TYPE_CHECKING:
     from lifecycle.states import Outcome, Phase, Trigger
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class _Event:
     at: float
     """When it happened, on the loop's clock, in seconds."""
 
+    # Written once: made anew for each class, they are what importing it takes longest for.
 
-@attrs.frozen(kw_only=True)
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and _fields(self) == _fields(other)
+
+    def __hash__(self) -> int:
+        return hash((type(self), *_fields(self).values()))
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={value!r}" for name, value in _fields(self).items())
+        return f"{type(self).__name__}({fields})"
+
+
+def _fields(event: _Event) -> dict[str, Any]:
+    return attrs.asdict(event, recurse=False)
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class _Ended(_Event):
     duration: float
     """How long it took, in seconds."""
@@ -32,14 +48,14 @@ class _Ended(_Event):
     """What went wrong, if anything did."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class PhaseChanged(_Event):
     """The system has entered a new phase."""
 
     phase: Phase
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class ShutdownRequested(_Event):
     """A shutdown was asked for, or follows from a failure; only the first is told of."""
 
@@ -49,63 +65,63 @@ class ShutdownRequested(_Event):
     """What kind of reason that is."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class CompanionStarting(_Event):
     """A companion is being entered."""
 
     companion: str
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class CompanionStarted(_Ended):
     """A companion was entered, or could not be."""
 
     companion: str
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class CompanionStopping(_Event):
     """A companion is being left: everything else has ended."""
 
     companion: str
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class CompanionStopped(_Ended):
     """A companion has ended."""
 
     companion: str
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class CheckStarting(_Event):
     """A preflight check is being made."""
 
     check: str
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class CheckEnded(_Ended):
     """A preflight check has passed, or failed."""
 
     check: str
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class ComponentStarting(_Event):
     """A component's start hook is called."""
 
     component: str
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class ComponentStarted(_Ended):
     """A component is ready, or its start failed."""
 
     component: str
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class ComponentRetrying(_Event):
     """An attempt to start failed, and another one follows."""
 
@@ -117,7 +133,7 @@ class ComponentRetrying(_Event):
     error: BaseException
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class ComponentSkipped(_Event):
     """A component will not be started."""
 
@@ -126,35 +142,35 @@ class ComponentSkipped(_Event):
     """What it requires and what failed; None where the start was given up."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class ComponentDraining(_Event):
     """A component takes no new work from here on."""
 
     component: str
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class ComponentDrained(_Ended):
     """A component has nothing of its own in flight any more."""
 
     component: str
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class ComponentStopping(_Event):
     """A component's stop hook is called."""
 
     component: str
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class ComponentStopped(_Ended):
     """A component has ended."""
 
     component: str
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class ComponentCrashed(_Event):
     """A component ended by itself while it was to run."""
 
@@ -162,7 +178,7 @@ class ComponentCrashed(_Event):
     error: BaseException
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class AvailabilityChanged(_Event):
     """A component took the service out of rotation, or back into it."""
 
@@ -171,7 +187,7 @@ class AvailabilityChanged(_Event):
     """The reason; None where it is available again."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class HealthChanged(_Event):
     """A check of a component fails from here on, or passes again."""
 
@@ -183,7 +199,7 @@ class HealthChanged(_Event):
     """The type of what it raised, ``timeout``, or ``returned False``; None where it passes."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class WorkCancelled(_Event):
     """Work in flight was cut off."""
 
@@ -191,7 +207,7 @@ class WorkCancelled(_Event):
     what: tuple[str, ...]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class HookAbandoned(_Event):
     """A hook went on after its cancellation and was left behind."""
 
@@ -200,7 +216,7 @@ class HookAbandoned(_Event):
     stack: str
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Closed(_Ended):
     """Everything is over."""
 
