@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _COUNTED = "lifecycle.in_flight"
 _LONGEST = 200
+_HAS_UNSAFE = re.compile(r"[^/:@!$&'()*+,;=~\w.-]", re.ASCII).search
+"""Whether anything in a path is to be quoted; of most, nothing is."""
 _COME_BACK = (SERVICE_RESTART, TRY_AGAIN_LATER)
 
 
@@ -62,17 +65,19 @@ class InFlight:
             await self.app(scope, receive, send)
             return
         system = owner.system if isinstance(owner, Lifetime) else owner
-        scope = {**with_system(scope, system), _COUNTED: True}
+        scope = with_system(scope, system)
+        scope[_COUNTED] = True
         kind = _WebSocket if scope["type"] == "websocket" else _Request
         call = kind(scope, receive, send, owner)
+        was_taken_in = False
         try:
-            with contextlib.ExitStack() as held:
-                try:
-                    held.enter_context(owner.hold(call.what))
-                except ClosedError:
-                    await call.end("the service is shutting down")
-                    return
+            with owner.hold(call.what):
+                was_taken_in = True
                 await self.app(scope, call.receive, call.send)
+        except ClosedError:
+            if was_taken_in:  # the app has raised it
+                raise
+            await call.end("the service is shutting down")
         except WorkCancelledError:
             # The cancellation is over by now: what is said here is heard.
             await call.end("the service is shutting down, and the time for this call is over")
@@ -106,16 +111,19 @@ class _Call:
     @property
     def what(self) -> str:
         """What it is, for reports: never the query, which may hold secrets."""
-        path = quote(str(self.scope["path"]), safe="/:@!$&'()*+,;=~")
+        path = str(self.scope["path"])
+        if _HAS_UNSAFE(path):
+            path = quote(path, safe="/:@!$&'()*+,;=~")
         return f"{self._verb} {path}"[:_LONGEST]
 
     @property
     def _verb(self) -> str:
         return "WEBSOCKET"
 
-    async def receive(self) -> Message:
-        """Pass on what the client says."""
-        return await self._receive()
+    @property
+    def receive(self) -> Receive:
+        """What gives the app what the client says."""
+        return self._receive
 
     async def send(self, message: Message) -> None:
         """Pass on what the app says."""
@@ -136,7 +144,7 @@ class _Call:
 class _Request(_Call):
     """An HTTP request."""
 
-    _is_event_stream = False
+    _headers: Iterable[tuple[bytes, bytes]] = ()
 
     @property
     def _verb(self) -> str:
@@ -145,25 +153,29 @@ class _Request(_Call):
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._began = True
-            headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
-            self._is_event_stream = _content_type(headers).startswith(b"text/event-stream")
+            self._headers = message.get("headers", ())
             if self._closes_connection():
-                headers = [
-                    (name, value) for name, value in headers if name.lower() != b"connection"
+                self._headers = [
+                    *(
+                        (name, value)
+                        for name, value in self._headers
+                        if name.lower() != b"connection"
+                    ),
+                    (b"connection", b"close"),
                 ]
-                message = {**message, "headers": [*headers, (b"connection", b"close")]}
+                message = {**message, "headers": self._headers}
         elif message["type"] == "http.response.body" and not message.get("more_body", False):
             self._is_over = True
         await self._send(message)
 
     def _closes_connection(self) -> bool:
         """Whether the client is to come back on another connection."""
-        return is_http1(self.scope) and self._owner.shutdown_reason is not None
+        return self._owner.shutdown_reason is not None and is_http1(self.scope)
 
     async def _end(self, reason: str) -> None:
         if not self._began:
             await _goes_away(reason)(self.scope, self._receive, self._send)
-        elif self._is_event_stream:
+        elif _content_type(self._headers).startswith(b"text/event-stream"):
             # Its end is no loss: clients come back, and say which event was the last.
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
         # Anything else that was cut off must not look complete: without the end of its body the
@@ -173,7 +185,11 @@ class _Request(_Call):
 class _WebSocket(_Call):
     """A websocket."""
 
-    async def receive(self) -> Message:
+    @property
+    def receive(self) -> Receive:
+        return self._look_and_receive
+
+    async def _look_and_receive(self) -> Message:
         message = await self._receive()
         if message["type"] == "websocket.disconnect":
             self._is_over = True
