@@ -182,9 +182,9 @@ SABOTAGES: Final = [
     Sabotage(
         "R4",
         "the body is not in flight",
-        "_core/in_flight.py",
-        "return self.body or self._work > 0",
-        "return self._work > 0",
+        "_core/draining.py",
+        "return not self._in_flight.body and self.is_over_but_for_the_body",
+        "return self.is_over_but_for_the_body",
     ),
     Sabotage(
         "R5",
@@ -225,7 +225,7 @@ SABOTAGES: Final = [
         "D4",
         "nobody waits for work in flight",
         "_core/draining.py",
-        "if self.awaits_body or self._in_flight.anything:",
+        "if self.awaits_body or self._in_flight.work:",
         "if self.awaits_body:",
     ),
     Sabotage(

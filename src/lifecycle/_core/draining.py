@@ -57,7 +57,12 @@ class Draining:
     @property
     def is_over(self) -> bool:
         """Whether nothing is waited for any more."""
-        if self.awaits_body or self._in_flight.anything:
+        return not self._in_flight.body and self.is_over_but_for_the_body
+
+    @property
+    def is_over_but_for_the_body(self) -> bool:
+        """Whether nothing is waited for any more, or the body alone."""
+        if self.awaits_body or self._in_flight.work:
             return False
         return not (self._hooks if self.time_is_over else self._undrained)
 

@@ -24,11 +24,6 @@ class InFlight:
         """How much work of one component there is."""
         return self._work_of[component]
 
-    @property
-    def anything(self) -> bool:
-        """Whether there is anything to wait for."""
-        return self.body or self._work > 0
-
     def count(self, component: int | None, change: int) -> None:
         """There is one piece of work more, or less: of a component, or of the system."""
         self._work += change

@@ -70,6 +70,11 @@ class Machine:
         return self._stopping.has_begun
 
     @property
+    def has_drained(self) -> bool:
+        """Whether the close waits for nothing any more, or for the body alone."""
+        return self.phase in _DRAINING and self._draining.is_over_but_for_the_body
+
+    @property
     def accepts_work(self) -> bool:
         """Whether work may be taken in: from the start until the end of the drain."""
         return not (self._stopping.has_begun or self._draining.time_is_over)

@@ -19,9 +19,16 @@ WHAT = "the body of running"
 class Body:
     """Counts as in flight until it ends, or waits for the end."""
 
-    def __init__(self, engine: Engine) -> None:
-        """It is to begin once the start is over, in the task of the caller."""
+    def __init__(self, engine: Engine, *, is_kept: bool = False) -> None:
+        """It is to begin once the start is over, in the task of the caller.
+
+        Args:
+            engine: whose body it is.
+            is_kept: whether it does nothing but wait, and its end is seen to: it is not cut off.
+
+        """
         self._engine = engine
+        self.is_kept = is_kept
         self._task_id = anyio.get_current_task().id
         self._scope = anyio.CancelScope()
         self._began = 0.0

@@ -161,7 +161,7 @@ class Drains:
 
     def _cut_body(self) -> None:
         body, now = self._engine.body, self._engine.loop.now()
-        if body is not None and not body.was_cut:
+        if body is not None and not body.was_cut and not body.is_kept:
             self._note_cut(None, [body.cut(now)])
             self._engine.keeper.at(now + budget.UNWIND, body.write_off)
 
@@ -203,13 +203,18 @@ class Drains:
         self._followers = budget.followers(self._engine.plan.components, has_drain)
         self._began = self._engine.loop.now()
         self._engine.draining.set()
-        self._engine.keeper.at(self._engine.shutdown.budget.drains_end, self._drain_is_over)
+        self.hurry()
         if self._engine.settings.drain_timeout is not None:
             # What belongs to no component has the default of the components.
             self._engine.keeper.at(
                 self._began + self._engine.settings.drain_timeout,
                 self._cut_work_of_system,
             )
+
+    def hurry(self) -> None:
+        """All of it is to be over at the time that is now known for that."""
+        assert self._engine.shutdown.budget is not None  # noqa: S101  the drain has begun
+        self._engine.keeper.at(self._engine.shutdown.budget.drains_end, self._drain_is_over)
 
     def _drain_is_over(self) -> None:
         self._engine.apply(self._engine.machine.drain_over)

@@ -115,6 +115,8 @@ class Engine:
         self.unavailable: dict[int, str] = {}
         self.draining = Flag()
         """No new work is to be taken."""
+        self.drained = Flag()
+        """Nothing is left to drain: only the body, if anything, keeps it from being closed."""
         self.settled = anyio.Event()
         """Every component has ended."""
         self.started = anyio.Event()
@@ -170,6 +172,7 @@ class Engine:
         finally:
             # Should any of this have failed, nobody is left waiting for it.
             self.started.set()
+            self.drained.set()
             self.closed.set()
             self.pulse.end()
             self.ended.set()
@@ -235,6 +238,8 @@ class Engine:
             while self._queue and not pumping:
                 command = self._queue.popleft()
                 self._do[type(command)](command)
+            if not (pumping or self.drained.is_set) and self.machine.has_drained:
+                self.drained.set()
         except Exception as fault:  # noqa: BLE001  raised by `_run`
             self._give_up(fault)
         finally:
@@ -363,7 +368,7 @@ class Engine:
 
     def _cancel_body(self, command: commands.CancelBody) -> None:
         del command
-        if self.body is None or self.body.waits_for_the_end:
+        if self.body is None or self.body.waits_for_the_end or self.body.is_kept:
             self.apply(self.machine.body_given_up)
             return
         self.body.cancel()

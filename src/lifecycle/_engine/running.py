@@ -10,6 +10,7 @@ import anyio
 from lifecycle._engine.body import Body
 from lifecycle._engine.cancellation import is_cancellation
 from lifecycle._engine.engine import Engine
+from lifecycle._engine.lifetime import current
 from lifecycle._engine.threads import outlast
 from lifecycle.errors import ClosedError, add_note, leaf, one_line
 from lifecycle.states import Trigger
@@ -52,6 +53,9 @@ class Running:
         self._group: TaskGroup | None = None
         self._body: Body | None = None
 
+    body_is_kept = False
+    """Whether the body does nothing but wait, for somebody who sees to it that it ends."""
+
     async def __aenter__(self) -> System:
         """Start everything; returns when all that is not optional is ready."""
         await anyio.lowlevel.checkpoint_if_cancelled()
@@ -63,7 +67,7 @@ class Running:
         )
         if self._prepare is not None:
             self._prepare(engine)
-        self._body = Body(engine)
+        self._body = Body(engine, is_kept=self.body_is_kept)
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
         self._group.start_soon(engine.run, name="lifecycle: system")
@@ -103,8 +107,7 @@ class Running:
         self._ask(engine, error)
         cancellation: BaseException | None = None
         try:
-            with anyio.CancelScope(shield=True):
-                await outlast(engine.ended)
+            await self._outlast(engine)
         except anyio.get_cancelled_exc_class() as native:
             cancellation = native
         try:
@@ -123,9 +126,14 @@ class Running:
             add_note(engine.report.errors[0], f"also: {one_line(leaf(fault))}")
         self._raise(engine, error, cancellation, failed_before=failed_before)
 
+    async def _outlast(self, engine: Engine) -> None:
+        """Wait until no task is left, whatever is cancelled meanwhile."""
+        with anyio.CancelScope(shield=True):
+            await outlast(engine.ended)
+
     def _ask(self, engine: Engine, error: BaseException | None) -> None:
         if error is None:
-            engine.shutdown.enclosing_deadline = _deadline_ahead(engine)
+            self._bound(engine)
             engine.shutdown.request("the body has ended", Trigger.END, delay=False)
         elif is_cancellation(error):
             reason = "it was cancelled from outside"
@@ -135,10 +143,21 @@ class Running:
         elif isinstance(error, SystemExit):
             engine.shutdown.interrupted(error, "the body", delay=False)
         else:
-            engine.shutdown.enclosing_deadline = _deadline_ahead(engine)
+            self._bound(engine)
             reason = f"the body raised {one_line(error)}"
             engine.shutdown.note_failure(reason, error)
             engine.shutdown.request(reason, delay=False)
+
+    def _bound(self, engine: Engine) -> None:
+        """The body has ended by itself: how much time there is may be decided around it."""
+        now, lifetime = engine.loop.now(), current.get()
+        deadline = anyio.current_effective_deadline()
+        if engine.shutdown.budget is None and deadline > now:
+            # One that has passed is a cancellation, and bounds nothing.
+            engine.shutdown.bound(deadline)
+        if lifetime is not None and lifetime.time_left > 0:
+            # It ran within a hook of a component, which is not to outlast its time.
+            engine.shutdown.bound(now + lifetime.time_left)
 
     def _raise(
         self,
@@ -164,9 +183,3 @@ class Running:
             raise KeyboardInterrupt
         if error is None and cancellation is not None:
             raise cancellation
-
-
-def _deadline_ahead(engine: Engine) -> float:
-    """A deadline around the body that is still to come; one that has passed bounds nothing."""
-    deadline = anyio.current_effective_deadline()
-    return deadline if deadline > engine.loop.now() else float("inf")

@@ -30,11 +30,11 @@ class Shutdown:
         """The type of what failed, where that is why; the reason then has its message."""
         self.asked_at: float | None = None
         """When the grace period began, on the loop's clock."""
-        self.enclosing_deadline = math.inf
-        """A deadline around the body that is still to come when it ends by itself."""
         self.on_shutdown: Callable[[float], object] | None = None
         """Told how many seconds are left, once the grace period has begun."""
         self._budget: Budget | None = None
+        self._granted: Budget | None = None
+        self._bound = math.inf
         self._told = False
 
     def note_request(
@@ -133,13 +133,28 @@ class Shutdown:
         if self._budget is not None:
             return
         now = self._engine.loop.now()
-        shared = Budget.of(
+        shared = self._granted or Budget.of(
             asked_at=now if self.asked_at is None else self.asked_at,
             grace_period=self._engine.settings.grace_period,
             close_reserve=self._engine.settings.effective_close_reserve,
             companions=self._engine.companions.any,
         )
-        self._set_budget(shared.ending_by(self.enclosing_deadline, now))
+        self._set_budget(shared.ending_by(self._bound, now))
+
+    def grant(self, budget: Budget) -> None:
+        """Somebody else knows how much time there is, from before the drain begins."""
+        self._granted = budget
+
+    def bound(self, deadline: float) -> None:
+        """Be over by a deadline, also where the drain has begun."""
+        self._bound = min(self._bound, deadline)
+        if self._budget is None or self._bound >= self._budget.end:
+            return
+        self._set_budget(self._budget.ending_by(self._bound, self._engine.loop.now()))
+        self._engine.drains.hurry()
+        for host in self._engine.hosts:
+            if host is not None:
+                host.limit_to(self._budget.stops_end)
 
     def _set_budget(self, new: Budget) -> None:
         self._budget = new

@@ -195,6 +195,7 @@ class _Calls:
                 response_serializer=getattr(messages, f"{name}Response").SerializeToString,
             )
             for name, answer in answers.items()
+            if hasattr(messages, f"{name}Request")  # an older SDK makes less of them
         }
         service = "temporal.api.workflowservice.v1.WorkflowService"
         return grpc.method_handlers_generic_handler(service, handlers)
