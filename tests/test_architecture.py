@@ -64,6 +64,7 @@ MODULES_OF_EXTRAS = (
     "lifecycle.testing._virtual_clock",
 )
 MAKE_TASKS = (
+    "lifecycle.apart",  # there is no group around two ends that are in different tasks
     "lifecycle.testing._virtual_loop",  # an event loop: what task groups create theirs with
     "lifecycle.testing.faults",  # a task that is leaked is one of them
 )
