@@ -313,6 +313,32 @@ def test_an_endless_stream_does_not_keep_it() -> None:
     assert cut in process.output
 
 
+def test_a_client_that_does_not_read_does_not_keep_it() -> None:
+    """Uvicorn would wait for it for ever: when everything else has ended, so does the process."""
+    limits = {"LIFECYCLE_SERVER_DRAIN_TIMEOUT": "0.2", "LIFECYCLE_DRAIN_DELAY": "0"}
+    with serving("uvicorn", env=limits) as process:
+        client = Client(process)
+        with client.connect() as stream:
+            stream.sendall(b"GET /large HTTP/1.1\r\nHost: shop\r\n\r\n")
+            process.until("> large begins")
+            process.send(signal.SIGTERM)
+            assert process.wait() == 75
+
+    assert 1 == len(pids(process, "database closed"))
+    assert "The system was shut down, but not everything could be finished." in process.output
+
+
+def test_a_port_that_is_taken() -> None:
+    """Uvicorn finds that last; everything is closed again, and the exit code is uvicorn's."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        with serving("uvicorn", "--port", port) as process:
+            assert process.wait() == 3
+
+    assert 1 == len(pids(process, "database closed"))
+    assert "address already in use" in process.output
+
+
 def test_a_second_interrupt_ends_it_at_once() -> None:
     """What is in flight is cut off, everything is closed all the same; exit code 130."""
     with serving("uvicorn") as process:

@@ -101,6 +101,11 @@ async def shop_app(scope: Any, receive: Any, send: Any) -> None:
             await anyio.sleep_forever()
         finally:
             say("stream ends")
+    if path == "/large":
+        say("large begins")
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while True:
+            await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
     if path == "/slow":
         say("slow begins")
         while (await receive()).get("more_body"):
