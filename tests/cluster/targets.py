@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from tests.cluster.spec import Action, HttpGet, PodSpec, Probe, TcpSocket
+from tests.cluster.spec import Action, Exec, HttpGet, PodSpec, Probe, TcpSocket
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +59,13 @@ def _program(name: str) -> str:
     return str(Path(__file__).parent / "programs" / name)
 
 
-def _ours(name: str, *arguments: str, speaks: str = "http", drain_delay: float = 5) -> Target:
+def _ours(
+    name: str,
+    *arguments: str,
+    speaks: str = "http",
+    drain_delay: float = 5,
+    pre_stop: Action | None = None,
+) -> Target:
     """Give a system, which is asked at the port for that."""
 
     def command(ports: Ports) -> Sequence[str]:
@@ -79,6 +85,7 @@ def _ours(name: str, *arguments: str, speaks: str = "http", drain_delay: float =
             startup=Probe(asks=HttpGet("probes", "/startup"), period=0.25, failure_threshold=240),
             liveness=Probe(asks=HttpGet("probes", "/health"), period=5, timeout=5),
             readiness=Probe(asks=HttpGet("probes", "/ready"), period=0.5, timeout=5),
+            pre_stop=pre_stop,
             termination_grace_period=30,
         ),
         speaks,
@@ -103,6 +110,8 @@ def _grpc(clients: str, speaks: str) -> tuple[Target, Target]:
     )
 
 
+DRAIN: Final = Exec((sys.executable, "-m", "lifecycle", "drain"))
+"""What takes a server out of rotation that cannot be told to wait."""
 GUEST: Final = "tests.cluster.programs.guest:api"
 UVICORN_WORKER: Final = ("--worker-class", "uvicorn_worker.UvicornWorker")
 
@@ -113,8 +122,18 @@ TARGETS: Final = (
     _bare("gunicorn", "-m", "gunicorn", WEB, "--bind", "127.0.0.1:PORT", *UVICORN_WORKER),
     _ours("gunicorn, guest", "-m", "gunicorn", GUEST, "--bind", "127.0.0.1:PORT", *UVICORN_WORKER),
     _bare("hypercorn", "-m", "hypercorn", WEB, "--bind", "127.0.0.1:PORT"),
+    _ours(
+        "hypercorn, guest",
+        *("-m", "hypercorn", GUEST, "--bind", "127.0.0.1:PORT", "--graceful-timeout", "20"),
+        pre_stop=DRAIN,
+    ),
     _ours("hypercorn, host", _program("hosted.py"), "hypercorn", "PORT"),
     _bare("granian", "-m", "granian", "--interface", "asgi", "--port", "PORT", WEB),
+    _ours(
+        "granian, guest",
+        *("-m", "granian", "--interface", "asgi", "--port", "PORT", GUEST),
+        pre_stop=DRAIN,
+    ),
     _ours("granian, host", _program("hosted.py"), "granian", "PORT"),
     *_grpc("as they come", "grpc"),
     *_grpc("that retry", "grpc, retrying"),
