@@ -16,12 +16,16 @@ TARGET = None
 HELP = "have a service that runs leave rotation, and wait until nobody is sent to it"
 DESCRIPTION = """\
 Ask a service that runs to shut down, from the same machine: it is not ready from then on, serves
-for its drain delay, and is drained and closed after that. Returns when the delay is over: in a
-preStop hook, SIGTERM comes then, and changes nothing any more. Exit code 0, or 1 if it was not
-done. The service has to answer probes: LIFECYCLE_PROBES=:8081, or Settings.probes.
+for its drain delay, and is drained and closed after that. Returns when the delay is over, and
+websockets were told to end: in a preStop hook, SIGTERM comes then, and changes nothing any more.
+Exit code 0, or 1 if it was not done. The service has to answer probes: LIFECYCLE_PROBES=:8081, or
+Settings.probes.
 """
 
 _OK: Final = range(200, 300)
+_LAST_WORD: Final = 1.0
+"""What the drain needs to tell websockets that they end, in seconds: a server that gets SIGTERM
+before that drops them."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +51,8 @@ def command(options: argparse.Namespace) -> int:
         sys.stderr.write(f"lifecycle: not drained ({code}): {answer.get('error')}\n")
         return 1
     delay: float = answer["delay_left"]
+    last_word = _LAST_WORD if answer["phase"] in ("delaying", "draining") else 0.0
     sys.stdout.write(f"drain: {answer['phase']}, {delay:.1f} s left: {answer['reason']}\n")
     sys.stdout.flush()
-    time.sleep(delay)  # blocks on purpose: whoever called this sends SIGTERM when it returns
+    time.sleep(delay + last_word)  # blocks on purpose: whoever calls this sends SIGTERM after it
     return 0

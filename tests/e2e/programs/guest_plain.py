@@ -79,14 +79,22 @@ async def fragile(_: str = requires(database)) -> None:
     raise ValueError(message)
 
 
+async def live(receive: Any, send: Any) -> None:
+    """Start up, and shut down."""
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    say("app ends")
+    await send({"type": "lifespan.shutdown.complete"})
+
+
 async def shop_app(scope: Any, receive: Any, send: Any) -> None:
     """Serve it."""
     if scope["type"] == "lifespan":
-        await receive()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        say("app ends")
-        await send({"type": "lifespan.shutdown.complete"})
+        await live(receive, send)
+        return
+    if scope["type"] == "websocket":
+        await chat(receive, send)
         return
     system: System = scope["state"]["lifecycle"]
     path = scope["path"]
@@ -111,15 +119,28 @@ async def shop_app(scope: Any, receive: Any, send: Any) -> None:
         while (await receive()).get("more_body"):
             pass
         say("slow ends")
-    elif path == "/crash":
-        crash.set()
-    elif path == "/shut-down":
-        (code,) = parse_qs(scope["query_string"].decode())["code"]
-        system.shut_down("a route asks for it", exit_code=int(code))
+    ask(path, scope["query_string"].decode(), system)
     body = system.get(database, "nothing").encode()
     headers = [(b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def ask(path: str, query: str, system: System) -> None:
+    """Do what some paths ask for."""
+    if path == "/crash":
+        crash.set()
+    elif path == "/shut-down":
+        (code,) = parse_qs(query)["code"]
+        system.shut_down("a route asks for it", exit_code=int(code))
+
+
+async def chat(receive: Any, send: Any) -> None:
+    """Listen until it is over."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    message = await receive()
+    say(f"websocket: {message['type']} {message.get('code')}")
 
 
 wrapped = guest.wrap(shop_app, shop, observers=[tell])

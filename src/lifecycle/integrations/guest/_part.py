@@ -16,6 +16,7 @@ from lifecycle.errors import ClosedError
 from lifecycle.integrations._hosted import HostedServer
 from lifecycle.integrations._lifespan import Lifespan
 from lifecycle.integrations._provided import require_provided
+from lifecycle.integrations._websockets import Websockets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -48,6 +49,7 @@ class Part:
         self.state: dict[str, Any] = {}
         """What the app's own lifespan has put there."""
         self._life: Lifetime[Any] | None = None
+        self._websockets = Websockets(app)
         self._is_in_vain = False
         self._owner = owner
         self._overseer = overseer
@@ -73,7 +75,7 @@ class Part:
         """Make the app's calls work in flight, of the server's."""
         system = self._overseer.system
         assert system is not None  # noqa: S101  it has begun
-        inside = InFlight(app, self._life or system)
+        inside = self._websockets = Websockets(InFlight(app, self._life or system))
 
         async def door(scope: Scope, receive: Receive, send: Send) -> None:
             if self._is_in_vain and scope["type"] in ("http", "websocket"):
@@ -105,7 +107,10 @@ class Part:
 
     async def _drain(self) -> None:
         """Tell the server to end, and wait until it has."""
-        failed = Lifetime.current().system.status().error is not None
+        life = Lifetime.current()
+        # Servers close websockets at once, whoever was about to say goodbye, or drop them.
+        await self._websockets.end(life.time_left / 2)
+        failed = life.system.status().error is not None
         if self._tell() or not failed:
             # Where it cannot be told, whoever has asked for the end will see to its own.
             await self.gone.wait()
