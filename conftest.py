@@ -1,10 +1,59 @@
-"""Runs the Python in README.md; docs/conftest.py does so for the documentation."""
+"""Runs the Python in README.md, and sees that no file of tests leaves a thread to the next."""
 
 from __future__ import annotations
 
+import gc
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
 from sybil import Sybil
+from sybil.example import SybilFailure
 from sybil.parsers.markdown import PythonCodeBlockParser
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 pytest_collect_file = Sybil(parsers=[PythonCodeBlockParser()], patterns=["README.md"]).pytest()
 
 pytest_plugins = ["pytester"]  # only the root may ask for it
+
+POOLS = ("AnyIO worker thread", "Trio thread", "asyncio_")
+"""How the names of threads begin that are kept for whoever needs one next."""
+
+LONG = 60.0
+"""How many seconds a thread has to end that was asked to, on a machine with much else to do."""
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, object, object]:
+    """Wait, after the last test of a file, for the threads that its tests have started.
+
+    One that goes on is taken by tests of virtual time for somebody who may still end a wait.
+    """
+    result = yield
+    if (nextitem is None or nextitem.path != item.path) and threads():
+        gc.collect()  # gRPC's thread ends with the last object that uses it
+        deadline = time.monotonic() + LONG
+        for thread in threads():
+            thread.join(deadline - time.monotonic())
+        if left := threads():
+            message = f"{item.path.name} has left threads behind: {left}"
+            example = getattr(item, "example", None)
+            # Sybil looks for its own frames in the traceback of anything but its own failure.
+            raise SybilFailure(example, message) if example else AssertionError(message)
+    return result
+
+
+def threads() -> list[threading.Thread]:
+    """All threads but the main one, and those of pools."""
+    return [
+        thread
+        for thread in threading.enumerate()
+        if thread is not threading.main_thread()
+        and not thread.name.startswith(POOLS)
+        and not isinstance(thread, threading._DummyThread)  # noqa: SLF001  pytest-xdist's own
+    ]

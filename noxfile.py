@@ -238,12 +238,16 @@ def lowest() -> list[str]:
 
 
 def measured_pytest(session: nox.Session) -> None:
-    """Run pytest under coverage, into a folder of the session's own."""
+    """Run pytest under coverage, into a folder of the session's own.
+
+    All tests run on all cores, a file at a time on each; those that are named, one after the other.
+    """
     folder = COVERAGE / session.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     env = {"COVERAGE_FILE": str(folder / "data")}
-    session.run("coverage", "run", "-m", "pytest", *session.posargs, env=env)
+    named = session.posargs or ("--numprocesses=auto", "--dist=loadfile")
+    session.run("coverage", "run", "-m", "pytest", *named, env=env)
 
 
 if __name__ == "__main__":

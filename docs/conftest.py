@@ -7,7 +7,9 @@ printed since the one before.
 from __future__ import annotations
 
 import functools
+import gc
 import io
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from sybil import Sybil
@@ -23,6 +25,17 @@ def begin(namespace: dict[str, Any]) -> None:
     namespace["print"] = functools.partial(print, file=namespace["__printed__"])
 
 
+def end(namespace: dict[str, Any]) -> None:
+    """Let go of what the page has made: gRPC's thread ends with the last object that uses it.
+
+    What is made at the level of a page is there to be read, and is not closed.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        namespace.clear()
+        gc.collect()
+
+
 def compare(example: Example) -> str | None:
     """Compare a block of output with what was printed."""
     printed: io.StringIO = example.namespace["__printed__"]
@@ -36,4 +49,5 @@ pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser(), CodeBlockParser("output", compare)],
     patterns=["*.md"],
     setup=begin,
+    teardown=end,
 ).pytest()

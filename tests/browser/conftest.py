@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def one_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Start one browser for all tests: that takes a second or two."""
+    """Start one browser for all tests of a module: that takes a second or two."""
     if CHROMIUM is None or DRIVER is None:
         reason = "no Chromium: apt-get install chromium chromium-driver"
         if os.environ.get("CI"):
@@ -34,7 +34,7 @@ def browser(one_browser: Browser) -> Iterator[Browser]:
     one_browser.open("about:blank")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def pages() -> Iterator[Pages]:
     """Serve pages as they were written."""
     pages = Pages()
