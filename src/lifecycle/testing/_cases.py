@@ -10,6 +10,7 @@ import attrs
 from lifecycle import events
 from lifecycle.instruments import HookCall, Instrument
 from lifecycle.testing import faults
+from lifecycle.testing._asks import at_wait
 from lifecycle.testing._steps import Step, Stepped
 from lifecycle.testing._transcript import describe
 
@@ -24,7 +25,7 @@ _SLOWER: Final = 0.1
 _CRASHES_AFTER: Final = 0.5
 """After how many seconds a component is made to crash: while the system runs."""
 _STEPS: Final = 10
-"""At how many of the first waits of a hook it is made to fail."""
+"""At how many of the first waits of a hook it is made to fail, or a shutdown is asked for."""
 
 
 @attrs.frozen
@@ -34,7 +35,7 @@ class Case:
     fault: Callable[[], Fault] | None = None
     """Makes the fault; each life has its own."""
     shut_down_at: str | None = None
-    """The line of the transcript at which a shutdown is asked for."""
+    """The line of the transcript at which a shutdown is asked for, or the wait after it."""
 
     @property
     def component(self) -> str | None:
@@ -87,6 +88,8 @@ def cases(life: LifeUnderTest, hooks: Hooks) -> Iterator[Case]:
             yield Case(functools.partial(faults.slow, component, _SLOWER, at=at))
         for step in range(1, min(steps, _STEPS) + 1):
             yield Case(functools.partial(faults.fail, component, at=hook, step=step))
+            if hook in ("start", "run"):
+                yield Case(shut_down_at=at_wait(component, step))
     for component in sorted(hooks.spans):
         yield Case(functools.partial(faults.crash, component, after=_CRASHES_AFTER))
 

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
-from lifecycle import events
 from lifecycle.testing import _promises as promises
+from lifecycle.testing._asks import Asks
 from lifecycle.testing._life import Life
 from lifecycle.testing._manners import Manners
 from lifecycle.testing._running import run
 from lifecycle.testing._stalled import StalledError
-from lifecycle.testing._transcript import describe
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -69,7 +68,8 @@ def live(  # noqa: PLR0913  what there is to say of a life
         settings: the numbers; by default ``Settings()``.
         faults: what is to go wrong.
         shut_down_at: ask for a shutdown as soon as this line, without its time, stands in the
-            transcript: ``"jobs starts"``.
+            transcript: ``"jobs starts"``; or once the start that begins there waits for the n-th
+            time: ``"jobs starts, wait 2"``.
         backend: ``"asyncio"`` or ``"trio"``.
         seed: as for ``testing.run``.
         limit: for how many virtual seconds it may go on; a day.
@@ -79,14 +79,14 @@ def live(  # noqa: PLR0913  what there is to say of a life
 
     """
     manners = Manners()
-    asks = () if shut_down_at is None else (_Asks(shut_down_at),)
+    asks = () if shut_down_at is None else (Asks(shut_down_at),)
     life = LifeUnderTest(
         registry,
         settings,
         faults=faults,
         companions=(*asks, *companions),
         observers=(*asks, *observers),
-        instruments=(*instruments, manners),
+        instruments=(*asks, *instruments, manners),
     )
     life.manners = manners
     try:
@@ -106,21 +106,3 @@ async def _live(life: Life, body: Body | None) -> None:
 async def _wait(system: System) -> None:
     await system.check()
     await anyio.sleep(_RUNS)
-
-
-class _Asks:
-    """Asks for a shutdown when something has happened: companion and observer."""
-
-    name = "lifecycle.testing"
-
-    def __init__(self, at: str) -> None:
-        self._at = at
-        self._system: System | None = None
-
-    def __call__(self, given: System | events.Event) -> Any:
-        if isinstance(given, events.Event):
-            if describe(given) == self._at and self._system is not None:
-                self._system.shut_down("asked by the test")
-            return None
-        self._system = given
-        return contextlib.nullcontext()

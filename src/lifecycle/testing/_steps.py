@@ -51,6 +51,7 @@ class Stepped:
         self,
         awaitable: Awaitable[Any],
         between: Callable[[Step], Awaitable[None] | None],
+        waits: Callable[[int], None] | None = None,
     ) -> None:
         """Prepare it.
 
@@ -59,12 +60,14 @@ class Stepped:
             between: called whenever the loop resumes it. What it returns is awaited first, in the
                 same task; what that raises is raised at the ``await`` that was to end there, in
                 place of its answer.
+            waits: called whenever it is about to wait, with the number of that wait, from 1.
 
         """
         self.since: float | None = None
         """Since when a step has been running, by the real clock; None between two."""
         self._awaitable = awaitable
         self._between = between
+        self._waits = waits
 
     def __await__(self) -> Generator[Any, Any, Any]:
         """Await it."""
@@ -83,6 +86,8 @@ class Stepped:
                 finally:
                     self.since = None
                 answer, error = None, None
+                if self._waits is not None:
+                    self._waits(number + 1)
                 try:
                     answer = yield asked
                 except BaseException as raised:  # noqa: BLE001  the loop's: a cancellation, mostly

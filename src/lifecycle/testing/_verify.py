@@ -103,10 +103,10 @@ def verify(  # noqa: PLR0913  what there is to say of it
     Lives the whole life of the real registry in virtual time, again and again: as it is; with each
     hook of each component made to fail (at its first waits, too), hang, be slow, ignore its
     cancellation, or leak a task; with each component that can made to crash; and with a shutdown
-    asked for at every step of the start. What must hold each time: what became ready is stopped
-    once, in order; the end comes within the grace period; outcome and exit code say what happened;
-    no other component fails, ignores its cancellation, or loses work; no task, thread or async
-    generator is left.
+    asked for at every step of the start, and while it waits. What must hold each time: what became
+    ready is stopped once, in order; the end comes within the grace period; outcome and exit code
+    say what happened; no other component fails, ignores its cancellation, or loses work; no task,
+    thread or async generator is left.
 
     Replace what talks to the world, by ``registry.override(…)`` or ``registry.without(…)``: time is
     virtual, and jumps while a real socket is waited for.
