@@ -11,8 +11,9 @@ import pytest
 
 from lifecycle import Limits, Settings
 from lifecycle.errors import DrainTimeoutError, StopError
+from lifecycle.testing.servers._app import App, Request
+from lifecycle.testing.servers._stage import connected
 from tests.edges.servers.kit import ON_EACH, run, shop_of
-from tests.edges.uvicorn.kit import App, Request, connected
 
 if TYPE_CHECKING:
     from lifecycle import Report, System

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from lifecycle import Outcome
+from lifecycle.testing.servers._app import App
 from tests.edges.servers.kit import ON_EACH, run, shop_of
-from tests.edges.uvicorn.kit import App
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

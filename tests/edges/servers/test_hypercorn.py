@@ -12,8 +12,8 @@ from hypercorn.trio import tcp_server as on_trio
 
 from lifecycle import Outcome
 from lifecycle.integrations.hypercorn import _connections
+from lifecycle.testing.servers._stage import connected
 from tests.edges.servers.kit import hello, run, shop_of
-from tests.edges.uvicorn.kit import connected
 
 if TYPE_CHECKING:
     from lifecycle import System

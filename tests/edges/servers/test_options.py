@@ -13,8 +13,8 @@ from fastapi import FastAPI
 from lifecycle import Registry
 from lifecycle.errors import StartError
 from lifecycle.integrations.fastapi import provide
+from lifecycle.testing.servers._stage import connected
 from tests.edges.servers.kit import ON_EACH, SERVERS, hello, run, server, shop_of
-from tests.edges.uvicorn.kit import connected
 
 if TYPE_CHECKING:
     from lifecycle import System

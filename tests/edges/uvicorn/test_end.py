@@ -10,7 +10,8 @@ import uvicorn as real
 
 from lifecycle import Outcome, Registry, Report
 from lifecycle.integrations._beside import beside
-from tests.edges.uvicorn.kit import App, run, shop_of
+from lifecycle.testing.servers._app import App
+from tests.edges.uvicorn.kit import run, shop_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

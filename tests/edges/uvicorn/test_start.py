@@ -15,7 +15,9 @@ import lifecycle
 from lifecycle import Limits, Outcome, Registry, Settings, events
 from lifecycle.errors import StartError, StartTimeoutError
 from lifecycle.integrations import uvicorn
-from tests.edges.uvicorn.kit import App, Request, connected, is_refused, run, shop_of
+from lifecycle.testing.servers._app import App, Request
+from lifecycle.testing.servers._stage import connected, is_refused
+from tests.edges.uvicorn.kit import run, shop_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -205,15 +207,15 @@ async def test_apps_without_a_lifespan_are_served(mode: str) -> None:
 
     async def strict(scope: Any, receive: Any, send: Any) -> None:
         assert scope["type"] == "http"
-        await Request(scope, send).answer(b"strict")
+        await Request(scope, receive, send).answer(b"strict")
 
     async def careless(scope: Any, receive: Any, send: Any) -> None:
         await receive()
-        await Request(scope, send).answer(b"careless")
+        await Request(scope, receive, send).answer(b"careless")
 
     async def silent(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
-            await Request(scope, send).answer(b"silent")
+            await Request(scope, receive, send).answer(b"silent")
 
     for app in (strict, careless, silent):
         shop, server = shop_of(app, lifespan=mode)
