@@ -6,16 +6,15 @@ import asyncio
 import contextlib
 import logging
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
-from typing_extensions import Self
 
-from lifecycle import Lifetime
 from lifecycle.asgi import InFlight
 from lifecycle.integrations._calls import Calls
 from lifecycle.integrations._lifespan import Lifespan
+from lifecycle.integrations._living import Living, owner
 from lifecycle.integrations._provided import provided, require_provided
 from lifecycle.integrations._serving import Serving, outlasting
 from lifecycle.integrations._websockets import Websockets
@@ -24,8 +23,6 @@ from lifecycle.sockets import bind, listen
 if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncGenerator, Sequence
-    from contextlib import AbstractAsyncContextManager
-    from types import TracebackType
 
     from lifecycle import Component
     from lifecycle.asgi import ASGIApp
@@ -33,8 +30,13 @@ if TYPE_CHECKING:
     from lifecycle.integrations._serving import Run
 
 
-class HostedServer(ABC):
-    """A server with a life: an async context manager with a ``drain``."""
+class HostedServer(Living):
+    """A server with a life: an async context manager with a ``drain``.
+
+    Entered, it binds, starts the app's lifespan, and listens. It raises an OSError where it cannot
+    be bound, and a RuntimeError where it runs already, or cannot run on this event loop. Left, it
+    ends what there is, then the app's lifespan; cancelled, it cuts off whatever is left.
+    """
 
     software: ClassVar[str]
     """The name of the server."""
@@ -57,6 +59,7 @@ class HostedServer(ABC):
             TypeError: the app is none, or an option is wrong.
 
         """
+        super().__init__()
         if not callable(app):
             message = f"server() takes an ASGI app, not {app!r}; import it, and pass it itself"
             raise TypeError(message)
@@ -70,7 +73,6 @@ class HostedServer(ABC):
         self._sockets: list[socket.socket] = []
         self._websockets = Websockets(app)
         self._serving: Serving | None = None
-        self._life: AbstractAsyncContextManager[None] | None = None
 
     @abstractmethod
     def _configure(self, options: dict[str, Any]) -> None:
@@ -124,36 +126,6 @@ class HostedServer(ABC):
         host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  it is replaced
         return f"{self.scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
-    async def __aenter__(self) -> Self:
-        """Bind, start the app's lifespan, and listen.
-
-        Raises:
-            OSError: the address cannot be bound.
-            RuntimeError: the server cannot run on this event loop, or it runs already.
-
-        """
-        if self._life is not None:
-            message = f"{self!r} runs already"
-            raise RuntimeError(message)
-        self._life = self._living()
-        try:
-            await self._life.__aenter__()
-        except BaseException:
-            self._life = None
-            raise
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool | None:
-        """End what is left, then the app's lifespan. Cancelled, it cuts off whatever is left."""
-        life, self._life = self._life, None
-        assert life is not None  # noqa: S101  it was entered
-        return await life.__aexit__(kind, error, traceback)
-
     def __lifecycle_requires__(self) -> tuple[Component[Any], ...]:
         """What the routes of its app are provided with; asked by the plan of which it is a part."""
         return provided(self._app)
@@ -164,21 +136,21 @@ class HostedServer(ABC):
         Websockets do not: they are closed with code 1012. Those that end by themselves when the
         drain begins have half a second for that.
         """
-        serving, owner = self._serving, _current()
+        serving, component = self._serving, owner()
         if serving is None:
             return
         serving.refuse()
         try:
-            await self._websockets.end(math.inf if owner is None else owner.time_left / 2)
+            await self._websockets.end(math.inf if component is None else component.time_left / 2)
         finally:
             serving.finish()
 
     @contextlib.asynccontextmanager
     async def _living(self) -> AsyncGenerator[None]:
         self._require_backend()
-        owner = _current()
-        if owner is not None:
-            require_provided(self._app, owner)
+        component = owner()
+        if component is not None:
+            require_provided(self._app, component)
         failures: list[BaseException] = []
         running = anyio.CancelScope()
 
@@ -187,17 +159,16 @@ class HostedServer(ABC):
             running.cancel()
 
         lifespan = Lifespan(self._app, self._lifespan, crashed)
-        self._websockets = Websockets(InFlight(self._app, owner))
+        self._websockets = Websockets(InFlight(self._app, component))
         calls = Calls(self._websockets, lifespan.state)
         async with self._bound() as sockets:
             run = self._prepare(calls, sockets)
             async with outlasting(calls), lifespan.living():
                 listen(sockets, self.backlog)
                 serving = self._serving = Serving(self.software, run, calls, crashed)
-                async with serving.living(owner):
-                    _logger(self).info(
-                        "%s listens at %s", "it" if owner is None else owner.name, self.url
-                    )
+                async with serving.living(component):
+                    name = "it" if component is None else component.name
+                    _logger(self).info("%s listens at %s", name, self.url)
                     with running:
                         yield
                     if failures:
@@ -237,13 +208,6 @@ def require_asyncio(software: str) -> None:
 
 def _addresses(sockets: Sequence[socket.socket]) -> tuple[tuple[str, int], ...]:
     return tuple(one.getsockname()[:2] for one in sockets)
-
-
-def _current() -> Lifetime[Any] | None:
-    try:
-        return Lifetime.current()
-    except LookupError:
-        return None
 
 
 def _logger(server: HostedServer) -> logging.Logger:

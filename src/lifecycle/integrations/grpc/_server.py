@@ -13,10 +13,11 @@ import anyio
 import grpc
 import grpc.aio
 
+from lifecycle.integrations._living import owner
 from lifecycle.integrations.grpc import _aio_health
 from lifecycle.integrations.grpc._admission import Admission
 from lifecycle.integrations.grpc._declared import Declared
-from lifecycle.integrations.grpc._listening import Listening, owner
+from lifecycle.integrations.grpc._listening import Listening
 from lifecycle.integrations.grpc._serving import Serving
 
 if TYPE_CHECKING:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc
 
 from lifecycle.errors import SettingsError
+from lifecycle.integrations._living import owner
 from lifecycle.integrations._threads import thread_pool
 from lifecycle.integrations.grpc import _sync_health
 from lifecycle.integrations.grpc._declared import Declared
-from lifecycle.integrations.grpc._listening import Listening, owner
+from lifecycle.integrations.grpc._listening import Listening
 from lifecycle.integrations.grpc._portal import open_portal
 from lifecycle.integrations.grpc._sync_admission import SyncAdmission
 from lifecycle.integrations.grpc._sync_serving import SyncServing
