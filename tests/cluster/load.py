@@ -10,10 +10,10 @@ What counts:
   connection breaks before the first byte of a response it sends a request again, on a new
   connection, if its method is idempotent (RFC 9110, section 9.2.2). That is done here once for each
   request, and counted as **retried**. A request on a new connection has no such excuse.
-* A :class:`Proxy` has several servers to choose from, and does what nginx and Envoy do: where it
-  cannot connect to one, gets no answer in time, or is told 503, it asks the next one, each once, if
-  that can do no harm: the method is idempotent, or nothing was sent. That is counted as retried,
-  too. What crashes or hangs needs that: it cannot go on until everybody has heard of its end.
+* A :class:`Proxy` has several servers to choose from, and does what nginx and Envoy can be told to
+  do: where it cannot connect to one, gets no answer in time, or a 503, it asks the next one, each
+  once, if that can do no harm: the method is idempotent, or nothing was sent. That is counted as
+  retried, too. What crashes or hangs needs that: it cannot go on until all have heard of its end.
 """
 
 from __future__ import annotations

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 REPLICAS: Final = 3
 LAG: Final = 2.0
 """How many seconds later than the SIGTERM those who route learn of it."""
-STREAMS: Final = 6
+STREAMS: Final = 4
 """How many streams of each kind are followed."""
+RATE: Final = 10
+"""How many short requests come in a second, on new connections, and on kept ones."""
 
 
 @attrs.frozen
@@ -69,9 +71,9 @@ async def roll(target: Target, restarts: int) -> Outcome:
 def _http(service: Service, load: Load) -> dict[str, Counts]:
     new, kept = Client(service), Client(service, keeps=8)
     slow = Client(service, path="/slow?seconds=3")
-    load.send(new, rate=20)
-    load.send(kept, rate=20)
-    load.send(slow, rate=2)
+    load.send(new, rate=RATE)
+    load.send(kept, rate=RATE)
+    load.send(slow, rate=RATE / 10)
     events, chats = Counts(), Counts()
     for _ in range(STREAMS):
         load.run(functools.partial(follow, Events(service, "/events", events)))
@@ -90,9 +92,9 @@ def _grpc(options: Options, service: Service, load: Load) -> dict[str, Counts]:
     new = Calls(service, get, options=options)
     kept = Calls(service, get, keeps=8, options=options)
     slow = Calls(service, pack, keeps=4, options=options)
-    load.send(new, rate=20)
-    load.send(kept, rate=20)
-    load.send(slow, rate=2)
+    load.send(new, rate=RATE)
+    load.send(kept, rate=RATE)
+    load.send(slow, rate=RATE / 10)
     ticks = Counts()
     for _ in range(STREAMS):
         load.run(functools.partial(follow, Ticks(service, "/shop.Orders/Ticks", ticks, options)))

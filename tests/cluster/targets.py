@@ -49,7 +49,7 @@ def _bare(
             startup=Probe(asks=asks, period=0.25, failure_threshold=240),
             liveness=Probe(asks=asks, period=5, timeout=5),
             readiness=Probe(asks=asks, period=0.5, timeout=5),
-            termination_grace_period=20,
+            termination_grace_period=12,
         ),
         speaks,
     )
