@@ -4,8 +4,9 @@ What counts: a call whose status is OK is **answered**, any other is a **failure
 the server ends with OK is opened again by its client: that is no failure.
 
 Channels as they come have no retry policy: they send a call again by themselves only where no
-server can have handled it (RFC 9113, section 8.7). With :data:`RETRYING` they do what gRPC
-recommends for ``UNAVAILABLE``, which is what it is for, as often as they are allowed to.
+server can have handled it (RFC 9113, section 8.7). With :data:`RETRYING` they do it for
+``UNAVAILABLE``, which is what that code is for, and for ``CANCELLED``, which gRPC's servers say
+where a call arrives in the very moment in which they let go.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _POLICY: Final = {
     "initialBackoff": "0.2s",
     "maxBackoff": "2s",
     "backoffMultiplier": 2,
-    "retryableStatusCodes": ["UNAVAILABLE"],
+    "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
 }
 RETRYING: Final[Options] = (
     *AS_THEY_COME,
