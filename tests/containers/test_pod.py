@@ -83,13 +83,14 @@ def test_a_request_in_flight_when_the_pod_is_stopped(podman: Podman, name: str, 
         assert 1 == status(podman.pid(CONTAINER_NAME), "NSpid")[-1]
         assert [200] * 3 == [probe(podman, what) for what in ("startup", "liveness", "readiness")]
 
-        slow = f"http://127.0.0.1:8000/slow?seconds={delay + 3}"
+        takes = delay + 6  # whatever is done meanwhile takes a second or two
+        slow = f"http://127.0.0.1:8000/slow?seconds={takes}"
         with podman.inside("curl", "--silent", "--verbose", slow) as request:
             request.until("^> GET /slow")
             with podman.inside("podman", "pod", "stop", f"--time={GRACE}", POD_NAME) as stop:
                 log.until(f"shutting down: received {name}$")
                 assert [200, 503] == [probe(podman, what) for what in ("liveness", "readiness")]
-                request.until(f'^{{"slept":{delay + 3}.0}}')
+                request.until(f'^{{"slept":{takes}.0}}')
                 assert 0 == stop.wait(GRACE + GENEROUS)
         assert 0 == podman.exit_code(CONTAINER_NAME)
         log.until("closed: clean, exit code 0 ")
