@@ -15,6 +15,7 @@ runs. Nothing of ours is imported, so that this takes a few milliseconds.
 
 from __future__ import annotations
 
+import errno
 import marshal
 import os
 import signal
@@ -45,9 +46,12 @@ def main() -> None:
             os.chdir(order["cwd"])
         step = "exec"
         _restore_signals()
-        os.execvpe(order["argv"][0], order["argv"], order["env"])  # noqa: S606  that is what it is for
+        _execute(order["argv"], order["env"])
     except OSError as error:
         os.write(report, b"%s %d\n" % (step.encode(), error.errno or 0))
+    except BaseException:
+        os.write(report, b"%s %d\n" % (step.encode(), errno.EIO))
+        raise
     os._exit(FAILED)
 
 
@@ -113,6 +117,27 @@ def _become(user: tuple[int, int | None, list[int] | None] | None) -> None:
     if gid is not None:
         os.setgid(gid)
     os.setuid(uid)
+
+
+def _execute(argv: list[bytes], env: dict[bytes, bytes]) -> None:
+    """Become the program.
+
+    As ``os.execvpe``, which imports: the new user may not be allowed to read the interpreter's
+    modules.
+    """
+    folders = env.get(b"PATH", os.defpath.encode()).split(b":")
+    paths = [argv[0]] if b"/" in argv[0] else [(one or b".") + b"/" + argv[0] for one in folders]
+    refused: OSError | None = None
+    missing: OSError | None = None
+    for path in paths:
+        try:
+            os.execve(path, argv, env)  # noqa: S606  that is what it is for
+        except OSError as error:  # noqa: PERF203  it is tried where it is not found, too
+            if error.errno in (errno.ENOENT, errno.ENOTDIR):
+                missing = error
+            else:
+                refused = refused or error
+    raise refused or missing or FileNotFoundError(errno.ENOENT, "no path")
 
 
 def _restore_signals() -> None:

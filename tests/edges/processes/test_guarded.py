@@ -215,6 +215,29 @@ async def test_what_cannot_be_started_is_told(
     assert not implementation._lifelines  # noqa: SLF001
 
 
+@pytest.mark.anyio
+async def test_it_is_looked_for_as_ever(tmp_path: Path) -> None:
+    """In the PATH that it is given, past what cannot be executed; that is told if nothing can."""
+    for name, mode in (("first", 0o644), ("second", 0o755)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "program").write_text("#!/bin/sh\nexit 7\n")
+        (tmp_path / name / "program").chmod(mode)
+
+    async def run(path: str) -> int | None:
+        group = GuardedGroup(["program"], env={"PATH": path})
+        try:
+            await group.launched()
+        finally:
+            code = await group.wait()
+        return code
+
+    assert await run(f"/no/such:{tmp_path}/first:{tmp_path}/second") == 7
+    with pytest.raises(LaunchError, match="Permission denied"):
+        await run(f"{tmp_path}/first:/no/such")
+    with pytest.raises(LaunchError, match="No such file or directory"):
+        await run("/no/such")
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may change the user")
 @pytest.mark.anyio
 async def test_it_may_be_another_user_than_may_read_us(witness: Witness) -> None:
