@@ -319,6 +319,7 @@ def test_an_address_of_ipv6_is_one() -> None:
     assert process.tcp("[::1]:80") == process.tcp("::1", 80)
 
 
+@pytest.mark.parametrize("anyio_backend", [("trio", {})], ids=["trio"])  # it takes 2 s
 async def test_who_is_late_and_deaf_is_killed(
     witness: Witness, time_is_over: Callable[[], None]
 ) -> None:
