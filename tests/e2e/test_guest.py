@@ -276,6 +276,16 @@ def test_sigterm_during_the_start() -> None:
     assert [] == pids(process, "running")
 
 
+@pytest.mark.rule("S6")
+def test_sigterm_before_the_start() -> None:
+    """One that uvicorn has taken itself counts: nothing is started."""
+    with serving("uvicorn", goes_wrong="the end comes first") as process:
+        assert process.wait() == -signal.SIGTERM
+
+    assert "Traceback" not in process.output
+    assert [0, 0, 1] == [len(pids(process, line)) for line in ("starting", "running", "closed")]
+
+
 @pytest.mark.rule("D8")
 def test_a_blocked_loop_does_not_keep_the_process() -> None:
     """The grace period is the longest that it lasts; the exit code is that of the run."""

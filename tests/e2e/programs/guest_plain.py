@@ -158,5 +158,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         await send(message)
 
     say(f"SIGTERM is for {handler()}")
+    if GOES_WRONG == "the end comes first":
+        signal.raise_signal(signal.SIGTERM)
     await wrapped(scope, receive, told)
     say(f"SIGTERM is for {handler()}")
