@@ -67,7 +67,7 @@ class Calls:
             await self._none_left.wait()
 
     def _forget(self, handler: object) -> None:
-        del self._running[handler]
+        self._running.pop(handler, None)  # one task may have handled several calls
         if not self._running:
             self._none_left.set()
             self._none_left = anyio.Event()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 from fastapi import FastAPI
 
@@ -66,6 +67,26 @@ def test_its_url_before_it_has_started(name: str, host: str, url: str) -> None:
     """That of which it was told."""
     make: Any = SERVERS[name][0]
     assert make(hello, host=host, port=80).url == url
+
+
+@pytest.mark.parametrize(("name", "backend"), ON_EACH)
+def test_it_listens_on_every_interface(name: str, backend: str) -> None:
+    """At one port, of IPv6 as well where there is IPv6."""
+    served: list[bool] = []
+
+    async def body(system: System) -> None:
+        assert {port for _, port in web.addresses} == {web.port}
+        for host, port in web.addresses:
+            local = "::1" if ":" in host else "127.0.0.1"
+            async with await anyio.connect_tcp(local, port) as stream:
+                await stream.send(b"GET / HTTP/1.1\r\nhost: shop\r\n\r\n")
+                served.append((await stream.receive()).startswith(b"HTTP/1.1 200"))
+
+    shop, web = shop_of(name, hello, host="")
+
+    assert run(backend, shop, body).exit_code == 0
+    assert served == [True for _ in web.addresses]
+    assert web.url == f"http://127.0.0.1:{web.port}"
 
 
 @pytest.mark.parametrize("name", ["uvicorn", "granian"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from granian import net
@@ -25,7 +26,7 @@ _QUIET: Final[dict[str, Any]] = {
 }
 """A configuration of logging that changes nothing but a level."""
 
-_holder: Any = net.SocketHolder  # type: ignore[attr-defined]  # pyright: ignore[reportPrivateImportUsage]  # how it is made is not in its stub
+_SocketHolder: Any = net.SocketHolder  # type: ignore[attr-defined]  # pyright: ignore[reportPrivateImportUsage]  # how it is made is not in its stub
 
 _serve_without_lifespan: Any = embed.Server._spawn_asgi_worker  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # what `serve` would call
 
@@ -85,10 +86,18 @@ class Embedded(embed.Server):
     def _init_shared_socket(self) -> None:
         # The end of the server closes the descriptor.
         descriptor = self._socket.dup().detach()
-        self._shd = _holder(descriptor, False, self.backlog)  # noqa: FBT003  no path on disk
+        self._shd = _holder(descriptor, self.backlog)
         self._sfd = descriptor
 
     @property
     def _bind_addr_fmt(self) -> str:
         host, port = self._socket.getsockname()[:2]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _holder(descriptor: int, backlog: int) -> Any:
+    """Hand a descriptor over to granian, which takes more or less beside it on each platform."""
+    state = (descriptor, False, backlog)  # no path on disk
+    if sys.platform == "win32":
+        return _SocketHolder(*state[:1])
+    return _SocketHolder(*state[: 3 if sys.platform.startswith(("linux", "freebsd")) else 2])
