@@ -49,19 +49,26 @@ def running(
     settings = Settings() if settings is None else settings
     plan = registry if isinstance(registry, Plan) else registry.plan(settings)
     check_settings(plan, settings)
-    companions = (*accompanying(settings), *companions)
+    companions = (*accompanying(settings, companions), *companions)
     # Typed as swallowing nothing, so that what follows the `async with` counts as reached.
     return Running(plan, settings, companions, observers)  # type: ignore[return-value] # pyright: ignore[reportReturnType]
 
 
-def accompanying(settings: Settings) -> tuple[Companion, ...]:
+def accompanying(settings: Settings, given: Sequence[Companion]) -> tuple[Companion, ...]:
     """The companions that settings ask for: where an address for probes is set, a probe server.
 
     It is an edge, and so is known by name only; nothing of it is imported where it is not used.
+
+    Args:
+        settings: what asks for them.
+        given: the companions that there are already.
 
     Raises:
         ImportError: the extra that it needs is not installed.
     """
     if settings.probes is None:
         return ()
-    return (importlib.import_module("lifecycle.probes").companion(settings),)
+    made: tuple[Companion, ...] = importlib.import_module("lifecycle.probes").companions(
+        settings, given
+    )
+    return made

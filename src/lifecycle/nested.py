@@ -59,7 +59,7 @@ def nested(
     settings = Settings() if settings is None else settings
     plan = registry if isinstance(registry, Plan) else registry.plan(settings)
     check_settings(plan, settings)
-    return Nested(plan, settings, (*accompanying(settings), *companions), observers)
+    return Nested(plan, settings, (*accompanying(settings, companions), *companions), observers)
 
 
 class Nested(AbstractAsyncContextManager[System]):

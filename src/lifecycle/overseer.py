@@ -103,7 +103,7 @@ class Overseer:
         settings = self._settings
         plan = registry if isinstance(registry, Plan) else registry.plan(settings)
         check_settings(plan, settings)
-        companions = (*accompanying(settings), *companions)
+        companions = (*accompanying(settings, companions), *companions)
         return Running(plan, settings, companions, observers, self._prepare)
 
     @property

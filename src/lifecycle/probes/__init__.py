@@ -15,21 +15,32 @@ from lifecycle.probes.asgi import status_app
 from lifecycle.probes.bounds import Bounds
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lifecycle import Settings
     from lifecycle.probes.server import ProbeServer as ProbeServer
 
-__all__ = ["Answer", "Bounds", "Probe", "ProbeServer", "ask", "companion", "shown", "status_app"]
+__all__ = ["Answer", "Bounds", "Probe", "ProbeServer", "ask", "companions", "shown", "status_app"]
 
 
-def companion(settings: Settings) -> ProbeServer:
+def companions(settings: Settings, given: Sequence[object] = ()) -> tuple[ProbeServer, ...]:
     """Make what `Settings.probes` switches on: a probe server at that address.
+
+    Args:
+        settings: where the address is.
+        given: the companions that there are; a probe server among them that listens there itself is
+            the one that the settings switch on, and no second is made.
 
     Raises:
         ImportError: h11 is not installed.
 
     """
-    server: ProbeServer = __getattr__("ProbeServer")(settings.probes)
-    return server
+    kind: type[ProbeServer] = __getattr__("ProbeServer")
+    if settings.probes is None or any(
+        isinstance(one, kind) and one.address in {None, settings.probes} for one in given
+    ):
+        return ()
+    return (kind(settings.probes),)
 
 
 def __getattr__(name: str) -> Any:

@@ -93,6 +93,11 @@ class ProbeServer:
         self._addresses: tuple[tuple[str, int], ...] = ()
 
     @property
+    def address(self) -> str | None:
+        """Where it was told to listen; None: where `Settings.probes` says."""
+        return self._address
+
+    @property
     def addresses(self) -> tuple[tuple[str, int], ...]:
         """Host and port of each socket; empty before they are bound."""
         return self._addresses

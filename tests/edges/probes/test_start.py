@@ -14,7 +14,7 @@ import pytest
 import lifecycle
 from lifecycle import Registry, Settings
 from lifecycle.errors import SettingsError, StartError
-from lifecycle.probes import ProbeServer, companion
+from lifecycle.probes import ProbeServer, companions
 from tests.edges.probes.kit import get, serving
 from tests.engine.kit import Spy
 
@@ -141,7 +141,33 @@ async def test_the_settings_say_where_one_without_an_address_listens() -> None:
     settings = Settings(probes="127.0.0.1:0")
     async with lifecycle.running(Registry("shop"), settings, companions=[server]):
         assert await reached(*server.addresses[0])
-    assert "probes" == server.name == companion(settings).name
+    assert "probes" == server.name == companions(settings)[0].name
+
+
+@pytest.mark.parametrize("has_address", [True, False])
+async def test_there_is_one_server_at_the_address_of_the_settings(has_address: bool) -> None:  # noqa: FBT001
+    """One that is given for it is the one that they switch on: the port is bound once."""
+    with taken() as port:
+        pass
+    address = f"127.0.0.1:{port}"
+    server = ProbeServer(address if has_address else None, unavailable_code=599)
+    async with lifecycle.running(
+        Registry("shop"), Settings(probes=address), companions=[server]
+    ) as system:
+        assert [("127.0.0.1", port)] == list(server.addresses)
+        system.shut_down()
+        assert 599 == (await get(server, "/ready")).code
+
+
+async def test_a_server_elsewhere_is_another_one() -> None:
+    """Two addresses, two servers."""
+    with taken() as port:
+        pass
+    settings = Settings(probes=f"127.0.0.1:{port}")
+    async with lifecycle.running(
+        Registry("shop"), settings, companions=[ProbeServer("127.0.0.1:0")]
+    ):
+        assert await reached("127.0.0.1", port)
 
 
 async def test_two_systems_have_two_servers() -> None:
