@@ -380,6 +380,69 @@ def test_what_a_start_sets_is_seen_by_drain_and_stop(life: Life, kind: Any) -> N
     assert "unset" == variable.get()
 
 
+class Resetting:
+    """An object that sets the variable in one hook and resets it in the next."""
+
+    def __init__(self, life: Life) -> None:
+        self._life = life
+
+    def set_it(self) -> None:
+        self.token = variable.set("set")
+
+    def reset_it(self) -> None:
+        variable.reset(self.token)
+
+    def look(self) -> None:
+        self._life.note(variable.get())
+
+
+class OnLoop(Resetting):
+    """On the event loop; its stop runs in its thread."""
+
+    async def start(self) -> None:
+        self.set_it()
+
+    def check(self) -> None:
+        self.look()
+
+    async def drain(self) -> None:
+        await anyio.to_thread.run_sync(lambda: None)
+        self.reset_it()
+
+    def stop(self) -> None:
+        self.look()
+
+
+class InThread(Resetting):
+    """In its thread; its stop runs on the event loop."""
+
+    def start(self) -> None:
+        self.set_it()
+
+    async def check(self) -> None:
+        self.look()
+
+    def drain(self) -> None:
+        self.reset_it()
+
+    async def stop(self) -> None:
+        self.look()
+
+
+@pytest.mark.rule("K3")
+@pytest.mark.parametrize("kind", [OnLoop, InThread])
+def test_what_is_reset_is_reset_everywhere(life: Life, kind: Any) -> None:
+    """A variable that is unset again, on the loop or in the thread, is unset in the other, too."""
+    shop = Registry("shop")
+    shop.add(kind(life), name="thing")
+
+    async def body(system: System) -> None:
+        await system.check()
+
+    assert life.live(shop, body).error is None
+    assert ["set", "unset"] == life.words
+
+
 @pytest.mark.rule("K3")
 @pytest.mark.uvloop
 @pytest.mark.parametrize("sync", [True, False])

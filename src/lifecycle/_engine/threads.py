@@ -7,6 +7,7 @@ component from stopping, as they would in a pool.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import queue
 import sys
@@ -17,6 +18,9 @@ import anyio
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeAlias
+
+    _Tokens: TypeAlias = dict[contextvars.ContextVar[Any], contextvars.Token[Any]]
 
     from lifecycle._engine.instruments import Instruments
     from lifecycle._engine.loop import Loop
@@ -42,8 +46,12 @@ class Thread:
         self._instruments = instruments
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._context = contextvars.copy_context()
+        self._context = contextvars.Context()  # all that is in it was taken over
         self._context.run(_forget_the_loop)
+        self._taken: _Tokens = {}
+        """Of what was not set in the thread's context before it was taken over."""
+        self._given: _Tokens = {}
+        """Likewise of what was given back to the event loop."""
         self.busy = False
 
     @property
@@ -72,7 +80,7 @@ class Thread:
             )
             self._thread.start()
         job = _Job(function)
-        before = self._take_over(contextvars.copy_context())
+        before = self._take_over()
         self.busy = True
         with self._instruments.working(self._name):
             self._jobs.put(job)
@@ -82,9 +90,7 @@ class Thread:
                 with anyio.CancelScope(shield=True):
                     await outlast(job.done)
         self.busy = False
-        for variable, value in self._context.items():
-            if variable is not _the_loop() and before.get(variable, before) is not value:
-                variable.set(value)
+        self._give_back(before)
         if job.error is not None:
             raise job.error
         return job.result
@@ -93,16 +99,14 @@ class Thread:
         """Let the thread end once it has nothing more to do."""
         self._jobs.put(None)
 
-    def _take_over(self, context: contextvars.Context) -> dict[contextvars.ContextVar[Any], Any]:
-        """Carry what was set on the event loop over into the thread's context."""
+    def _take_over(self) -> contextvars.Context:
+        """Let the thread's context be as that of the caller; returns what it is then."""
+        self._context.run(_follow, contextvars.copy_context(), contextvars.Context(), self._taken)
+        return self._context.run(contextvars.copy_context)
 
-        def set_all() -> None:
-            for variable, value in context.items():
-                if variable is not _the_loop() and variable.get(None) is not value:
-                    variable.set(value)
-
-        self._context.run(set_all)
-        return dict(self._context.items())
+    def _give_back(self, before: contextvars.Context) -> None:
+        """Let the caller's context be as the call has left that of the thread."""
+        _follow(self._context.run(contextvars.copy_context), before, self._given)
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -112,6 +116,25 @@ class Thread:
                 job.error = error
             self._loop.call_soon(job.done.set)
             del job
+
+
+def _follow(new: contextvars.Context, before: contextvars.Context, tokens: _Tokens) -> None:
+    """Set, in the context that is in force, what is in a new one and was not there before.
+
+    What is not there any more is unset; that takes the token with which it was set.
+    """
+    for variable, value in new.items():
+        is_new = before.get(variable, _UNSET) is not value
+        if is_new and variable is not _the_loop() and variable.get(_UNSET) is not value:
+            token = variable.set(value)
+            if token.old_value is contextvars.Token.MISSING:
+                tokens[variable] = token
+    for variable in [variable for variable in tokens if variable not in new]:
+        with contextlib.suppress(ValueError):  # it was set in another context: of a check, say
+            variable.reset(tokens.pop(variable))
+
+
+_UNSET: Any = object()
 
 
 async def outlast(event: anyio.Event) -> None:
