@@ -157,12 +157,20 @@ def causes(story: Story) -> list[tuple[float, str]]:
             ]
         found += _ends_of_main(story, part)
     found += [
-        (call.ended_at or 0.0, f"the {call} raised {call.raised!r}")
+        (_left_at(story, call), f"the {call} raised {call.raised!r}")
         for call in story.calls
         if isinstance(call.raised, _EXITS)
-        and (call.part < COMPANIONS or isinstance(call.raised, KeyboardInterrupt))
+        and (
+            _asks(story, call) or (call.part >= CHECKS and not isinstance(call.raised, SystemExit))
+        )
     ]
     return sorted(found)
+
+
+def _left_at(story: Story, call: Call) -> float:
+    """When what a call raised has come out: of a service, not before its group has ended."""
+    lives = story.of(call.part, "life") if call.what == "run" else []
+    return max([call.ended_at or 0.0, *(life.ended_at or 0.0 for life in lives)])
 
 
 def _noticed_at(story: Story, deed: Deed) -> float:
@@ -199,7 +207,7 @@ def _ends_of_main(story: Story, part: int) -> Iterator[tuple[float, str]]:
 def is_by_the_body(story: Story) -> bool:
     """Whether the end of the body was the reason."""
     asked = story.first(events.ShutdownRequested)
-    return asked is not None and asked[1].reason.startswith("the body")
+    return asked is not None and "the body" in asked[1].reason
 
 
 def enclosing_deadline(story: Story) -> float | None:
@@ -311,6 +319,31 @@ def least_time(story: Story, call: Call, began: float, own: float) -> float | No
     return min(own, max(left - below * share, min(0.1, left)))
 
 
+def most_time(story: Story, call: Call, began: float, own: float) -> float | None:
+    """How much time a stop has at most: each that still follows it has its last second, or a share.
+
+    None where that cannot be said.
+    """
+    if call.what != "stop" or enclosing_deadline(story) is not None:
+        return None
+    last = min(1.0, _reserve(story) / 2) if story.script.companions else 0.0
+    left = max(0.0, _end(story) - last - began)
+    following = _stops_below(story, call.part)
+    share = min(1.0, left / (following + 1))
+    return min(own, max(left - following * share, min(0.1, left)))
+
+
+def _stops_below(story: Story, part: int) -> int:
+    """How many stop hooks follow, on the longest path, as far as they were called in the end."""
+    return max(
+        (
+            bool(story.of(other, "stop")) + _stops_below(story, other)
+            for other in story.script.parts[part].dependencies
+        ),
+        default=0,
+    )
+
+
 def _longest_path(story: Story, part: int) -> int:
     others = story.script.parts[part].dependencies
     return max((1 + _longest_path(story, other) for other in others), default=0)
@@ -358,7 +391,7 @@ def _was_given_up(story: Story, call: Call) -> bool:
         return story.place(events.HookAbandoned, call.part) is not None
     told = story.told(events.HookAbandoned, call.part)
     if call.what in {"work", "run"}:  # what a group raised comes out of the stop only
-        return bool(told) or _is_lost_in_a_manager(story, call.part)
+        return bool(told) or _is_lost_in_the_stop(story, call.part)
     hooks = {"start", call.what, *(("stop",) if call.what == "drain" else ())}
     late = story.script.parts[call.part].is_sync and not story.is_real
     return any(
@@ -369,13 +402,13 @@ def _was_given_up(story: Story, call: Call) -> bool:
     )
 
 
-def _is_lost_in_a_manager(story: Story, part: int) -> bool:
-    """Whether a cancellation came on top of what a group raised, where Python keeps no context.
+def _is_lost_in_the_stop(story: Story, part: int) -> bool:
+    """Whether a cancellation came on top of what a group raised, and may have hidden it.
 
-    It drops that when it throws into what contextlib made of an async generator.
+    What is known of the group then is the context of the cancellation, and Python does not keep
+    that on every way out of nested generators.
     """
-    cut = any(call.cancelled_at is not None for call in story.of(part, "stop"))
-    return cut and story.script.parts[part].kind in {"manager", "built manager"}
+    return any(call.cancelled_at is not None for call in story.of(part, "stop"))
 
 
 def is_optional(story: Story, call: Call) -> bool:
@@ -490,17 +523,23 @@ def _outcomes_if_not_forced(story: Story) -> set[Outcome]:
         if not story.script.parts[int(event.component[1:])].optional:
             if place < asked[0]:
                 # Unless it was asked for from a thread, or by a signal, in the same moment.
-                same = any(d.at >= event.at - EPSILON for _, d in story.told(Deed))
+                deeds = [deed.at for _, deed in story.told(Deed)]
+                same = any(story.is_real or at >= event.at - EPSILON for at in deeds)
                 return {Outcome.CRASHED, Outcome.INCOMPLETE} if same else {Outcome.CRASHED}
             return lost
     return lost
 
 
+def counts_as_first(error: BaseException) -> bool:
+    """Whether an error can have begun the end: a start that failed, a check, or a crash."""
+    if isinstance(error, CrashedError):
+        return _counts(error)  # that of a companion cannot
+    return isinstance(error, (StartError, PreflightError))
+
+
 def _counts(error: BaseException) -> bool:
     """Whether an error changes the outcome: what companions do at their end does not."""
-    return not getattr(error, "component", None) or not str(
-        getattr(error, "component", "")
-    ).startswith("companion")
+    return not str(getattr(error, "component", "")).startswith("companion")
 
 
 def _start_has_failed(story: Story) -> bool:
@@ -529,7 +568,7 @@ def asked_codes(story: Story, *, at_the_last: bool = False) -> set[int]:
     last = -math.inf if story.is_real else story.closed_at - EPSILON
     asked = [(deed.at, deed.code) for _, deed in story.told(Deed)]
     asked += [
-        (call.ended_at or 0.0, EXIT_CODE)
+        (_left_at(story, call), EXIT_CODE)
         for call in story.calls
         if isinstance(call.raised, SystemExit) and _asks(story, call)
     ]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lifecycle import ExitCode, Outcome, events
 from lifecycle.errors import ClosedError, RunError, one_line
-from lifecycle.states import Phase
+from lifecycle.states import Phase, Trigger
 from tests.chaos import facts
 from tests.chaos.script import EXIT_CODE, GENERATORS, MANAGERS, OBJECTS
 from tests.chaos.story import BODY, Call, Deed, Story, name_of
@@ -357,6 +357,18 @@ def no_hook_has_more_than_its_own_time(story: Story) -> Iterator[str]:
 
 
 @holds("D7", timed=True)
+def no_stop_uses_up_what_those_after_it_need(story: Story) -> Iterator[str]:
+    """Each that follows it on its longest path has its last second, or an equal share."""
+    for call, began, own in facts.timed_calls(story):
+        most = facts.most_time(story, call, began, own)
+        if most is None or facts.is_deaf(story, call):
+            continue
+        seen = call.cancelled_at if call.cancelled_at is not None else call.ended_at
+        if seen is not None and seen > max(began + most, call.began_at) + EPSILON:
+            yield f"the {call} began at {began:g} s, has {most:g} s, and went on until {seen:g} s"
+
+
+@holds("D7", timed=True)
 def no_hook_is_cut_before_its_time(story: Story) -> Iterator[str]:
     """It has its own timeout, or what the grace period leaves when those after it have a share."""
     for call, began, own in facts.timed_calls(story):
@@ -482,6 +494,21 @@ def the_exit_code_is_right(story: Story) -> Iterator[str]:
         expected = {int(_CODES[outcome]), *maybe}
     if code not in expected:
         yield f"{code}, and not {' or '.join(map(str, sorted(expected)))} ({outcome})"
+
+
+@holds("S5")
+def the_first_cause_is_the_first_error(story: Story) -> Iterator[str]:
+    """Where a failure began the end, it is that; and what began it stays the reason."""
+    asked = story.first(events.ShutdownRequested)
+    if story.report is None or asked is None:
+        return
+    reason = asked[1].reason
+    if story.report.reason != reason:
+        yield f"the reason was {reason!r}, and is {story.report.reason!r}"
+    if asked[1].trigger is Trigger.FAILURE and "the body" not in reason:
+        first = [str(error) for error in story.report.errors if facts.counts_as_first(error)][:1]
+        if not any(text.startswith(reason) for text in first):
+            yield f"it began with {reason!r}, and the first error is {first}"
 
 
 @holds("S5")

@@ -71,8 +71,8 @@ SABOTAGES: Final = [
         "K2",
         "the end is not waited for where it was cancelled from outside",
         "_engine/running.py",
-        "with anyio.CancelScope(shield=True):\n                await outlast(engine.ended)",
-        "with anyio.CancelScope():\n                await outlast(engine.ended)",
+        "with anyio.CancelScope(shield=True):\n            await outlast(engine.ended)",
+        "with anyio.CancelScope():\n            await outlast(engine.ended)",
     ),
     Sabotage(
         "S4",
@@ -99,7 +99,7 @@ SABOTAGES: Final = [
         "D4",
         "nobody waits for work in flight",
         "_core/draining.py",
-        "if self.awaits_body or self._in_flight.anything:",
+        "if self.awaits_body or self._in_flight.work:",
         "if self.awaits_body:",
     ),
     Sabotage(
@@ -176,8 +176,8 @@ SABOTAGES: Final = [
         "D7",
         "a stop has no limit of its own",
         "_engine/stops.py",
-        'host.begin("stop", own, limit)',
-        'host.begin("stop", math.inf, limit)',
+        'host.begin("stop", now, own, limit)',
+        'host.begin("stop", now, math.inf, limit)',
     ),
     Sabotage(
         "D8",
@@ -215,13 +215,6 @@ SABOTAGES: Final = [
         "\n    def cancel",
     ),
     Sabotage(
-        "K3",
-        "a thread has no context of the component's",
-        "_engine/threads.py",
-        "job.result = self._context.run(job.function)",
-        "job.result = job.function()",
-    ),
-    Sabotage(
         "K4",
         "sync code runs on the loop",
         "_engine/calling.py",
@@ -232,7 +225,7 @@ SABOTAGES: Final = [
 
 _RUNS: Final = "3000"
 _FOUND: Final = 1
-_PATIENCE: Final = 300.0
+_PATIENCE: Final = 100.0
 """What does not end at all is noticed, too, after so many real seconds."""
 
 
@@ -272,6 +265,6 @@ def attempt(sabotage: Sabotage) -> str | None:
     if ran.returncode != _FOUND:
         return None
     runs = re.search(r"(\d+) runs", ran.stdout)
-    told = re.search(r"^  (.*: .*)$", ran.stdout, re.MULTILINE)
+    told = re.search(r"^  ([A-Z]\d+: .*)$", ran.stdout, re.MULTILINE)
     what = told[1] if told else (ran.stderr.strip().splitlines() or ["it fails"])[-1]
     return f"after {runs[1] if runs else 0} runs, {what[:100]}"

@@ -69,6 +69,17 @@ FOUND: Final = {
             Part("object", requires=(0,)),
         )
     ),
+    "a deadline around a body that raised SystemExit bounded nothing": Script(
+        parts=(Part(stop=Act("hangs"), stop_timeout=50.0),), body=Body("exits", 1.0), deadline=4.0
+    ),
+    "the stop hook of what has none had not ended in time": Script(
+        parts=(
+            Part("function", drain=Act()),
+            Part("thread object", Act(takes=12.0), optional=True, wants=(0,), start_timeout=2.0),
+        ),
+        body=Body("waits"),
+        forced_at=2.0,
+    ),
     "a service that failed after its stop was abandoned had crashed": Script(
         parts=(Part("plain service", stop=Act("fails", 1.0), stop_timeout=0.5),)
     ),

@@ -128,6 +128,11 @@ class Host(Timed):
         return self.ended or self._drain_hook is None
 
     @property
+    def has_stop(self) -> bool:
+        """Whether there is anything to do at its stop, its drain excepted."""
+        return self._life.has_stop
+
+    @property
     def stops_at_once(self) -> bool:
         """Whether there is nothing to do at its stop."""
         return self.ended

@@ -132,18 +132,16 @@ class Running:
             await outlast(engine.ended)
 
     def _ask(self, engine: Engine, error: BaseException | None) -> None:
-        if error is None:
-            self._bound(engine)
-            engine.shutdown.request("the body has ended", Trigger.END, delay=False)
-        elif is_cancellation(error):
+        if error is not None and is_cancellation(error):
             reason = "it was cancelled from outside"
             engine.shutdown.request(reason, Trigger.CANCELLATION, delay=False)
-        elif isinstance(error, KeyboardInterrupt):
-            engine.shutdown.interrupted(error, "the body")
-        elif isinstance(error, SystemExit):
+            return
+        self._bound(engine)
+        if error is None:
+            engine.shutdown.request("the body has ended", Trigger.END, delay=False)
+        elif isinstance(error, (SystemExit, KeyboardInterrupt)):
             engine.shutdown.interrupted(error, "the body", delay=False)
         else:
-            self._bound(engine)
             reason = f"the body raised {one_line(error)}"
             engine.shutdown.note_failure(reason, error)
             engine.shutdown.request(reason, delay=False)

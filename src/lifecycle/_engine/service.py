@@ -37,6 +37,11 @@ class ServiceHost(Host):
         return self.ended or self._waits_for_stop or not self._drains
 
     @property
+    def has_stop(self) -> bool:
+        """Its end is its stop."""
+        return True
+
+    @property
     def _drains(self) -> bool:
         return self.node.takes_lifetime or self.node.kind is Kind.MAIN
 

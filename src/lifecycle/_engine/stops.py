@@ -61,7 +61,7 @@ class Stops:
         cause = cause_in(host.unwound_by if error is None else error)
         if host.crash is not None:
             host.crash.__cause__ = host.crash.__cause__ or cause
-        if host.expired:
+        if host.expired and host.has_stop:
             late = StopError(node.name, "stop", host.cancelled_after)
             late.__cause__ = cause if host.crash is None else None
             self._engine.account.incomplete(late, node.index)
