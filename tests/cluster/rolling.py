@@ -52,9 +52,9 @@ class Outcome:
         return sum(counts.sent - counts.answered for counts in self.counts.values())
 
 
-async def roll(target: Target, restarts: int) -> Outcome:
+async def roll(target: Target, restarts: int, replicas: int = REPLICAS) -> Outcome:
     """Roll a deployment over under load, a number of times."""
-    async with deployed(target.spec, port="http", replicas=REPLICAS, lag=LAG) as deployment:
+    async with deployed(target.spec, port="http", replicas=replicas, lag=LAG) as deployment:
         async with loaded() as load:
             counts = _KINDS[target.speaks](deployment.service, load)
             for _ in range(restarts):
