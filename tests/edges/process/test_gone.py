@@ -28,7 +28,7 @@ shop.add(process.pool(2, ["sh", "-c", STAY], ready=process.line("up")), name="pa
 @shop.service(requires=["part"])
 async def ends(life: Lifetime) -> None:
     life.started()
-    print("> up", flush=True)
+    sys.stdout.write("> up\\n")  # in one piece, whatever the log writes meanwhile
     if HOW == "os._exit":
         os._exit(3)
     if HOW == "os.abort":

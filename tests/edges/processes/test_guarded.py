@@ -59,7 +59,7 @@ start()
     "fork": """
 start()
 if os.fork() == 0:  # such as of multiprocessing; it outlives us, and that is its affair
-    print("forked", flush=True)
+    sys.stdout.write("forked\\n")  # in one piece
     signal.pause()
 """,
 }
@@ -101,7 +101,7 @@ for number in range(20):
         os.kill(os.getpid(), signal.SIGKILL)
     os.wait()
 holder = os.open(FIFO, os.O_WRONLY)
-print("all gone", flush=True)
+sys.stdout.write("all gone\\n")
 """
     with running_source(tmp_path, source, "", str(fifo.path)) as process:
         process.until("all gone")
