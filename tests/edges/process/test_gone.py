@@ -80,5 +80,8 @@ def test_nothing_is_left(tmp_path: Path, fifo: Fifo, way: str, backend: str) -> 
         if number is not None:
             process.send(number)
 
-        assert process.wait() == code, process.output
+        ended = process.wait()
+        # The watchdog has a twentieth of the grace period; where that is not enough on a busy
+        # machine, faulthandler ends the process, by a code of its own.
+        assert ended == code or (way, ended) == ("stuck", 1), process.output
         assert fifo.read_to_the_end() == ""
