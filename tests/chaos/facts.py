@@ -403,12 +403,16 @@ def _was_given_up(story: Story, call: Call) -> bool:
 
 
 def _is_lost_in_the_stop(story: Story, part: int) -> bool:
-    """Whether a cancellation came on top of what a group raised, and may have hidden it.
+    """Whether something came on top of what a group raised, and may have hidden it.
 
-    What is known of the group then is the context of the cancellation, and Python does not keep
-    that on every way out of nested generators.
+    What is known of the group then is the context of a cancellation, which Python does not keep on
+    every way out of nested generators; or that of a SystemExit, which may as well be something that
+    was handled by it.
     """
-    return any(call.cancelled_at is not None for call in story.of(part, "stop"))
+    return any(
+        call.cancelled_at is not None or isinstance(call.raised, _EXITS)
+        for call in story.of(part, "stop")
+    )
 
 
 def is_optional(story: Story, call: Call) -> bool:
@@ -479,8 +483,11 @@ def _may_be_late(story: Story, call: Call, timeout: float) -> bool:
     """Whether it was cut off; or may have been, had it not ended in that moment."""
     if call.cancelled_at is not None or story.is_real or is_deaf(story, call):
         return True
-    kind = events.ComponentDraining if call.what == "drain" else events.ComponentStopping
-    begun = [event.at for _, event in story.told(kind, call.part)]
+    begun = [
+        event.at
+        for kind in (events.ComponentDraining, events.ComponentStopping)
+        for _, event in story.told(kind, call.part)
+    ]
     return any((call.ended_at or 0.0) >= at + timeout - EPSILON for at in begun)
 
 
