@@ -12,6 +12,10 @@ from tests.edges.servers.kit import ON_EACH, SERVERS
 if TYPE_CHECKING:
     from lifecycle.testing.servers import Backend, Promise
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:remove second argument:DeprecationWarning"  # old uvicorn, of old websockets
+)
+
 
 @pytest.mark.parametrize("promise", servers.PROMISES, ids=str)
 @pytest.mark.parametrize(("name", "backend"), ON_EACH)
