@@ -258,6 +258,32 @@ def test_a_forced_end_reaches_it(life: Life) -> None:
     assert life.now() < 5
 
 
+def test_a_forced_end_reaches_its_stop(life: Life) -> None:
+    """What is being stopped then has no more time than the others, and is not left behind."""
+    inner = Registry("tenants")
+    inner.add(Hooks(life, stop=100), name="acme", stop_timeout=200)
+    shop, _ = outer_of(inner, life, stop_timeout=200)
+
+    async def body(system: System) -> None:
+        system.signal(signal.SIGINT)
+        await anyio.sleep(4)
+        life.note("forced")
+        system.signal(signal.SIGINT)
+        await system.closed()
+
+    async def begin(system: System) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(body, system)
+            await system.closed()
+
+    lived = life.live(shop, begin, Settings(grace_period=100, close_reserve=50))
+
+    assert lived.report is not None
+    assert Outcome.FORCED is lived.report.outcome
+    assert ["5 forced", "7 stop cancelled"] == life.log[-3:-1]
+    assert () == lived.report.abandoned
+
+
 # --- its troubles --------------------------------------------------------------------------------
 
 
@@ -480,6 +506,32 @@ def test_running_inside_of_a_generator_has_the_time_of_its_stop(life: Life) -> N
     assert ["0 web.stop", "0 drain done", "5 stop cancelled"] == life.log[2:]
     (error,) = lived.report.errors
     assert isinstance(error, StopError)
+
+
+def test_running_that_drains_already_has_no_more_time_than_that(life: Life) -> None:
+    """It was asked to shut down before, and would take as long as its own grace period."""
+    inner = Registry("tenants")
+    inner.value(1, name="config")
+    inner.add(Hooks(life, drain=100), name="acme")
+    shop = Registry("shop")
+
+    @shop.component(stop_timeout=5)
+    async def tenants() -> AsyncIterator[System]:
+        async with running(inner, LONG) as system:
+            yield system
+
+    async def body(system: System) -> None:
+        system[tenants].shut_down()
+        await anyio.sleep(1)
+
+    lived = life.live(shop, body)
+
+    assert lived.report is not None
+    (error,) = lived.report.errors
+    assert isinstance(error.__cause__, DrainTimeoutError)
+    assert "acme" == error.__cause__.component
+    # What was left for its drain and its close has shrunk alike, from 293.5 and 5 s to 5 s in all.
+    assert "5.916 drain cancelled" in life.log
 
 
 def test_running_inside_of_a_service_has_an_end_of_its_own(life: Life) -> None:

@@ -92,9 +92,10 @@ class Frontend:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        assert self._server is not None
+        server, self._server = self._server, None  # gRPC's thread ends with the last that has it
+        assert server is not None
         with anyio.CancelScope(shield=True):
-            await self._server.stop(None)
+            await server.stop(None)
 
     # --- what a test does ------------------------------------------------------------------------
 

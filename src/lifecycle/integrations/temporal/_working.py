@@ -66,11 +66,10 @@ class Working:
             time_left: how many seconds there are to stop, asked when that begins.
 
         """
-        # In a thread, since by default it reads the code of all modules, for a second or two.
-        # Shielded, since a client lets go only of workers that have run.
+        # In a thread, since by default it reads the code of all modules, for a second or two. It is
+        # waited for also if this is cancelled: a client lets go only of workers that have run.
         make = functools.partial(self._make, on_fatal_error=self._failed)
-        with anyio.CancelScope(shield=True):
-            self._worker = await anyio.to_thread.run_sync(make, limiter=anyio.CapacityLimiter(1))
+        self._worker = await anyio.to_thread.run_sync(make, limiter=anyio.CapacityLimiter(1))
         async with beside(self._run, "lifecycle: temporal"):
             try:
                 yield
