@@ -1,7 +1,7 @@
 """The CPU time of `import lifecycle` in a new process, against that of what it is made of.
 
-The reference imports anyio, attrs and typing-extensions, and whatever else ends up imported by
-`import lifecycle` that is not its own, by name.
+The reference imports anyio, attrs and typing-extensions, and whatever else ends up imported that is
+not its own, by name. `run` comes with what only a whole program needs, and is timed apart.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import tempfile
 from functools import partial
 from typing import TYPE_CHECKING
 
-from benchmarks.measuring import Line, column, in_turns, microseconds, ratios, row
+from benchmarks.measuring import Heading, Line, column, in_turns, microseconds, ratios, row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+WHAT = {"import lifecycle": ("lifecycle",), "and lifecycle.run": ("lifecycle", "lifecycle.program")}
 REQUIRED = ("anyio", "attrs", "typing_extensions")
 
 _TIMED = """
@@ -31,7 +32,8 @@ print(time.process_time() - began)
 _USED = """
 import sys
 before = set(sys.modules)
-import lifecycle
+for name in sys.argv[1:]:
+    __import__(name)
 for name in sys.modules:
     if name not in before and name.partition(".")[0] not in ("lifecycle", "__mp_main__"):
         print(name)
@@ -41,20 +43,20 @@ for name in sys.modules:
 def measure(*, quick: bool) -> Iterator[Line]:
     """Import each in processes of their own."""
     with tempfile.TemporaryDirectory() as bytecode:
-        used = [*REQUIRED, *_python(bytecode, _USED).split()]
-        samples = [partial(_import, bytecode, names) for names in (("lifecycle",), used, REQUIRED)]
-        in_turns(1, *samples)  # from now on all bytecode is there
-        taken = in_turns(3 if quick else 25, *samples)
-    mine, theirs, least = (microseconds(min(column(taken, which))) for which in range(3))
-    yield row("against all that it uses", ratios(taken), aim=1.5, note=f"{mine} to {theirs}")
-    yield row(
-        "against anyio, attrs",
-        ratios(taken, 0, 2),
-        note=f"{mine} to {least}",
-    )
+        for what, names in WHAT.items():
+            used = (*REQUIRED, *_python(bytecode, _USED, *names).split())
+            samples = [partial(_import, bytecode, each) for each in (names, used, REQUIRED)]
+            in_turns(1, *samples)  # from now on all bytecode is there
+            taken = in_turns(2 if quick else 20, *samples)
+            mine, theirs, least = (microseconds(min(column(taken, which))) for which in range(3))
+            yield Heading(what)
+            yield row(
+                "against all that it uses", ratios(taken), aim=1.5, note=f"{mine} to {theirs}"
+            )
+            yield row("against anyio and attrs", ratios(taken, 0, 2), note=f"{mine} to {least}")
 
 
-def _import(bytecode: str, names: tuple[str, ...] | list[str]) -> float:
+def _import(bytecode: str, names: tuple[str, ...]) -> float:
     return float(_python(bytecode, _TIMED, *names))
 
 

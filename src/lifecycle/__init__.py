@@ -14,7 +14,6 @@ from lifecycle._engine.lifetime import Lifetime
 from lifecycle._engine.system import System
 from lifecycle.component import Component, requires, requires_all, wants
 from lifecycle.embedded import running
-from lifecycle.program import run
 from lifecycle.registry import Registry
 from lifecycle.report import Report
 from lifecycle.settings import Limits, Retry, Settings
@@ -22,6 +21,7 @@ from lifecycle.states import ExitCode, Outcome
 
 if TYPE_CHECKING:
     from lifecycle import preflight as preflight
+    from lifecycle.program import run
 
 __all__ = [
     "Component",
@@ -46,8 +46,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # `lifecycle.preflight.env(…)` works after `import lifecycle`, and costs nothing before.
+    # `lifecycle.preflight.env(…)` works after `import lifecycle`, and costs nothing before. So does
+    # `run`, with what a whole program needs: child processes, a watchdog, words for a terminal.
     if name == "preflight":
         return importlib.import_module("lifecycle.preflight")
+    if name == "run":
+        return importlib.import_module("lifecycle.program").run
     message = f"module 'lifecycle' has no attribute {name!r}"
     raise AttributeError(message)
