@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Kind: TypeAlias = Literal["generator", "value"]
 
-SETTINGS = Settings(grace_period=3000, startup_timeout=None)
+SETTINGS = Settings(grace_period=1e7, close_reserve=5e6, startup_timeout=None)
 """So much time that none runs out, however slow the machine is."""
 
 

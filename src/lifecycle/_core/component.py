@@ -75,6 +75,10 @@ class Hooks:
     checks: tuple[Check, ...] = ()
 
 
+def _all_edges(node: Node) -> tuple[int, ...]:
+    return tuple(dict.fromkeys((*node.requires, *node.wants, *node.after)))
+
+
 @attrs.frozen(eq=False)
 class Node:
     """One component of a plan."""
@@ -113,9 +117,7 @@ class Node:
     declared_at: str = ""
     """``file:line``."""
 
-    dependencies: tuple[int, ...] = attrs.field(init=False)
+    dependencies: tuple[int, ...] = attrs.field(
+        init=False, default=attrs.Factory(_all_edges, takes_self=True)
+    )
     """Everything that starts before it and ends after it, each once, in the order given."""
-
-    @dependencies.default
-    def _all_edges(self) -> tuple[int, ...]:
-        return tuple(dict.fromkeys((*self.requires, *self.wants, *self.after)))

@@ -166,6 +166,6 @@ class Timed:
         """What was cancelled goes on: leave it behind, and hold nobody else up."""
         hook, self.hook = self.hook, None
         if hook is not None:
-            self.given_up |= {hook}
+            self.given_up = self.given_up.union((hook,))
             # The next hook may be asked for at once, and then waits for this one.
             self._abandoned(hook)
