@@ -36,9 +36,9 @@ def system_of(scope: Scope) -> System:
     if system is None:
         message = (
             f"no system stands in scope['state'][{STATE_KEY!r}] of {scope.get('path')!r}: serve "
-            "the app with a server of lifecycle.integrations; make it a guest of another server, by "
-            "lifecycle.integrations.guest; or wrap it in lifecycle.asgi.InFlight(app, system). In a "
-            "test without a server, call lifecycle.integrations.fastapi.attach(app, system)"
+            "the app with a server of lifecycle.integrations; make it a guest of another one, by "
+            "lifecycle.integrations.guest; or wrap it in lifecycle.asgi.InFlight(app, system). In "
+            "a test without a server, call lifecycle.integrations.fastapi.attach(app, system)"
         )
         raise LookupError(message)
     return system
