@@ -80,10 +80,11 @@ def command(
     )
 
 
-def test_what_the_page_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_page_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every command of the page, and what it says."""
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("SHOP_PORT", "0")
+    monkeypatch.setenv("SHOP_DATA", str(tmp_path))
     blocks = "".join(re.findall(r"^```console\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE))
     shown = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", blocks, re.MULTILINE)
     (enter, nothing), *others = shown
