@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 EVENT: Final[tuple[type, ...]] = get_args(events.Event)
 EPSILON: Final = 1e-6
 _EXITS: Final = (SystemExit, KeyboardInterrupt)
+_WINDING_DOWN: Final = {Phase.DRAINING, Phase.ROLLING_BACK}
 _HOOKS: Final = ("start", "drain", "stop")
 
 # --- where each stands ---------------------------------------------------------------------------
@@ -93,8 +94,13 @@ def is_cut(story: Story, call: Call, place: int) -> bool:
 
 def was_ready_in_time(story: Story, part: int) -> bool:
     """Whether it was ready before the end began, and not in spite of it."""
-    decided, asked = settled(story, part), story.place(events.ShutdownRequested)
-    return story.is_ready(part) and decided is not None and asked is not None and decided[0] < asked
+    decided = settled(story, part)
+    begun = next(  # where a thread has asked, a crash may be told before that
+        (at for at, event in story.told(events.PhaseChanged) if event.phase in _WINDING_DOWN), None
+    )
+    if decided is None or begun is None:
+        return False
+    return story.is_ready(part) and decided[0] < begun
 
 
 def is_too_late(story: Story, start: Call) -> bool:
@@ -337,7 +343,7 @@ def _stops_below(story: Story, part: int) -> int:
     """How many stop hooks follow, on the longest path, as far as they were called in the end."""
     return max(
         (
-            bool(story.of(other, "stop")) + _stops_below(story, other)
+            (story.is_ready(other) and bool(story.of(other, "stop"))) + _stops_below(story, other)
             for other in story.script.parts[part].dependencies
         ),
         default=0,
