@@ -109,7 +109,9 @@ def page(module: ModuleType) -> str:
     """Write the page of one module."""
     lines = [f"# `{module.__name__}`", "", "```{eval-rst}", f".. automodule:: {module.__name__}"]
     # Modules among the names of `lifecycle` have pages of their own, and what it has is shown once.
-    own = {name for name in names(lifecycle) if not isinstance(vars(lifecycle)[name], ModuleType)}
+    own = {
+        name for name in names(lifecycle) if not isinstance(getattr(lifecycle, name), ModuleType)
+    }
     if module is lifecycle:
         lines += [f"   :members: {', '.join(sorted(own))}", "   :imported-members:"]
         # What `Registry` declares with is inherited.

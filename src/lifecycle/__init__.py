@@ -51,6 +51,7 @@ def __getattr__(name: str) -> Any:
     if name == "preflight":
         return importlib.import_module("lifecycle.preflight")
     if name == "run":
-        return importlib.import_module("lifecycle.program").run
+        run = globals()["run"] = importlib.import_module("lifecycle.program").run
+        return run
     message = f"module 'lifecycle' has no attribute {name!r}"
     raise AttributeError(message)
