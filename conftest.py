@@ -22,6 +22,9 @@ pytest_plugins = ["pytester"]  # only the root may ask for it
 POOLS = ("AnyIO worker thread", "Trio thread", "asyncio_")
 """How the names of threads begin that are kept for whoever needs one next."""
 
+POLLER = "(_poll_wrapper)"
+"""How the name of gRPC's own ends, which lives as long as anything of gRPC's does."""
+
 LONG = 60.0
 """How many seconds a thread has to end that was asked to, on a machine with much else to do."""
 
@@ -36,7 +39,7 @@ def pytest_runtest_teardown(
     """
     result = yield
     if (nextitem is None or nextitem.path != item.path) and threads():
-        gc.collect()  # gRPC's thread ends with the last object that uses it
+        gc.collect()  # some end with the last object that uses them
         deadline = time.monotonic() + LONG
         for thread in threads():
             thread.join(deadline - time.monotonic())
@@ -55,5 +58,6 @@ def threads() -> list[threading.Thread]:
         for thread in threading.enumerate()
         if thread is not threading.main_thread()
         and not thread.name.startswith(POOLS)
+        and not thread.name.endswith(POLLER)
         and not isinstance(thread, threading._DummyThread)  # noqa: SLF001  pytest-xdist's own
     ]

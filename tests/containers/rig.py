@@ -51,7 +51,7 @@ _BASE = """\
 FROM scratch
 COPY busybox /bin/
 RUN ["/bin/busybox", "--install", "-s", "/bin"]
-RUN mkdir -m 1777 /tmp
+RUN mkdir -p /tmp && chmod 1777 /tmp
 RUN mkdir /stand-in && printf '#!/bin/sh\\n' >/stand-in/pip && chmod +x /stand-in/pip
 {links}
 ENV PATH=/stand-in:{path}:/usr/bin:/bin

@@ -58,7 +58,9 @@ async def flaky_jobs(life: Lifetime) -> AsyncIterator[Jobs]:
 @pytest.fixture
 def tested(tmp_path: Path) -> Registry:
     """Give the shop without its web server, which talks to the world, and a folder of its own."""
-    return shop.without_preflight().override(config.to(Config("127.0.0.1", 0, tmp_path)))
+    # Whoever has imported the module `web` has added the server to the shop.
+    parts = shop.only(packing).without_preflight()
+    return parts.override(config.to(Config("127.0.0.1", 0, tmp_path)))
 
 
 @ON_BOTH

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+_TO_SAY_WHY = 2.0
+"""How long it may take to say why, to flush what was written, and to end the process, in seconds,
+before that is done by force, and with another exit code."""
+
+
 class Watchdog:
     """Armed when a shutdown begins; ends the process unless it is disarmed in time."""
 
@@ -51,12 +56,14 @@ class Watchdog:
     def arm(self, left: float, margin: float) -> None:
         """End the process in `left` seconds, less half the margin that is kept for that.
 
-        From any thread, and from signal handlers. An earlier end stays what it is.
+        From any thread, and from signal handlers. An earlier end stays what it is. Only where this
+        thread cannot act is it ended by force: as much later as it would have been earlier, so that
+        a machine with much else to do is not taken for that.
         """
         if self._enabled:
             now = time.monotonic()
             self._orders.put(("arm", now + left - margin / 2))
-            self._orders.put(("back up", now + left))
+            self._orders.put(("back up", now + left + margin / 2))
 
     def disarm(self) -> None:
         """All has ended in time. The thread ends."""
@@ -87,6 +94,7 @@ class Watchdog:
                 return
 
     def _expire(self) -> None:
+        _back_up(_TO_SAY_WHY)  # this thread runs: the exit code can be the right one
         with contextlib.suppress(Exception):
             sys.stderr.write(self._explain())
             sys.stderr.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 import weakref
@@ -18,7 +19,9 @@ _TURNS: Final = 5
 """How many turns of the loop what was told to end has to do so."""
 _PATIENCE: Final = 1.0
 """For how many real seconds a thread that was told to end is waited for."""
-_POOLS: Final = ("AnyIO worker", "Trio thread", "asyncio_", "ThreadPoolExecutor")
+_KEPT: Final = re.compile(
+    r"(AnyIO worker|Trio thread|asyncio_|ThreadPoolExecutor).*|.*\(_poll_wrapper\)"  # gRPC's own
+)
 """Threads of pools that the event loop keeps for the next one."""
 
 
@@ -50,7 +53,7 @@ class Leftovers:
     def _threads_left(self) -> list[str]:
         left: list[str] = []
         for thread in threading.enumerate():
-            if thread in self._threads or thread.name.startswith(_POOLS):
+            if thread in self._threads or _KEPT.fullmatch(thread.name):
                 continue
             thread.join(_PATIENCE)
             if thread.is_alive():

@@ -24,6 +24,9 @@ _STEPS = ("async_generator_asend", "async_generator_athrow")
 _DEEPEST = 1000
 _POOLS = ("AnyIO worker thread", "Trio thread", "asyncio_", "lifecycle ")
 """How the names of threads begin that live on when they have nothing to do."""
+_POLLER = "(_poll_wrapper)"
+"""How the name of gRPC's thread ends, which lives until the last object that used it is collected.
+A loop on which gRPC is in use is told of what it sees by a socket that the loop reads."""
 
 
 @attrs.frozen
@@ -89,13 +92,16 @@ def _place(found: list[tuple[str, FrameType]]) -> str:
 # --- threads -------------------------------------------------------------------------------------
 
 
+def lives_on(thread: threading.Thread) -> bool:
+    """Whether it is one of those that live on when they have nothing to do."""
+    return thread.name.startswith(_POOLS) or thread.name.endswith(_POLLER)
+
+
 def others() -> list[threading.Thread]:
     """All threads but this one, and but those of pools, which live on when they are done."""
     here = threading.current_thread()
     return [
-        thread
-        for thread in threading.enumerate()
-        if thread is not here and not thread.name.startswith(_POOLS)
+        thread for thread in threading.enumerate() if thread is not here and not lives_on(thread)
     ]
 
 
@@ -109,7 +115,7 @@ def threads() -> list[str]:
         if thread is threading.current_thread() or frame is None:
             continue
         stack = [one for one, _ in traceback.walk_stack(frame)]
-        if all(map(is_library, stack)) and thread.name.startswith(_POOLS):
+        if all(map(is_library, stack)) and lives_on(thread):
             continue
         text = "".join(traceback.format_stack(frame))
         found.append(f"thread '{thread.name}':\n{text.rstrip()}")
