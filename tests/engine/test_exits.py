@@ -190,6 +190,26 @@ def test_system_exit_in_a_preflight_check_is_a_failed_check(life: Life, *, sync:
 
 
 @pytest.mark.rule("R5")
+@pytest.mark.parametrize(
+    ("code", "expected"), [(None, 69), (0, 69), (True, 1), (255, 255), (256, 1), ("no", 1), (-1, 1)]
+)
+def test_the_code_of_a_system_exit_in_a_preflight_check(
+    life: Life, code: Any, expected: int
+) -> None:
+    """It is what it would be elsewhere, and a failed check is never a success."""
+    shop = Registry("shop")
+
+    @shop.preflight
+    def migrated() -> None:
+        raise SystemExit(code)
+
+    lived = life.live(shop)
+    assert isinstance(lived.error, PreflightError)
+    assert (Outcome.START_FAILED, expected) == outcome(lived)
+    assert type(outcome(lived)[1]) is int
+
+
+@pytest.mark.rule("R5")
 @pytest.mark.uvloop
 @pytest.mark.parametrize("sync", [False, True])
 @pytest.mark.parametrize("hook", ["start", "drain", "stop"])

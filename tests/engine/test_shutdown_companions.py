@@ -204,9 +204,16 @@ def test_companions_have_one_second_also_when_there_is_more(life: Life) -> None:
     shop = Registry("shop")
     part(shop, "database")
 
-    life.live(shop, asked, companions=[companion(life, stop=forever)], observers=[life.observe])
+    lived = life.live(
+        shop, asked, companions=[companion(life, stop=forever)], observers=[life.observe]
+    )
 
     assert "1 closed: clean, 0" == end(life)[-1]
+    assert ("clean", 0, []) == summary(lived)
+    told = "StopError: the stop hook of 'probe' had not ended after 1 s and was cancelled"
+    assert [f"1 companion probe stopped: {told}"] == [
+        line for line in life.log if "probe stopped" in line
+    ]
 
 
 @pytest.mark.rule("D8", "D9")

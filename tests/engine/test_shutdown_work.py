@@ -686,6 +686,7 @@ def test_work_in_a_group_that_crashed(life: Life) -> None:
     lived = life.live(shop, body, GRACE, observers=[life.observe])
 
     assert isinstance(lived.error, CrashedError)
+    assert isinstance(lived.error.__cause__, ValueError)
     assert ("crashed", 70, ["CrashedError", "WorkCancelledError"]) == summary(lived) or (
         "crashed",
         70,
@@ -708,6 +709,51 @@ def test_work_that_is_cancelled_by_its_owner_is_not_lost(life: Life) -> None:
     lived = life.live(shop, body)
 
     assert ("clean", 0, []) == summary(lived)
+
+
+@pytest.mark.rule("R1", "D4")
+@pytest.mark.parametrize("optional", [False, True])
+def test_work_in_the_group_of_a_service_that_crashed(life: Life, *, optional: bool) -> None:
+    """It is lost as well, though the service ends a little later than its group.
+
+    What was behind it is the cause, and not the group that it came in.
+    """
+    shop = Registry("shop")
+
+    @shop.service(optional=optional)
+    async def jobs(own: Lifetime) -> None:
+        own.started()
+        async with anyio.create_task_group() as group, anyio.create_task_group() as inner:
+            group.start_soon(work, own, "one")
+            inner.start_soon(work, own, "two")
+            inner.start_soon(crash)
+
+    async def work(own: Lifetime, what: str) -> None:
+        with anyio.move_on_after(0.5), own.hold("given up long before"):
+            await anyio.sleep_forever()
+        with own.hold(what):
+            await anyio.sleep_forever()
+
+    async def crash() -> None:
+        await anyio.sleep(1)
+        message = "crash"
+        raise ValueError(message)
+
+    async def body(system: System) -> None:
+        await anyio.sleep(2)
+        await asked(system)
+
+    lived = life.live(shop, body, GRACE)
+
+    assert lived.report is not None
+    crashed = lived.report.components["jobs"].error
+    assert isinstance(crashed, CrashedError)
+    assert "'jobs' crashed: ValueError: crash" == str(crashed)
+    assert isinstance(crashed.__cause__, ValueError)
+    assert ["one", "two"] == sorted(work.what for work in lived.report.in_flight)
+    lost = [error for error in lived.report.errors if isinstance(error, WorkCancelledError)]
+    assert 2 == len(lost)
+    assert ("incomplete" if optional else "crashed") == str(lived.report.outcome)
 
 
 @pytest.mark.rule("R1", "D4")

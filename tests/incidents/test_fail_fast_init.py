@@ -117,6 +117,6 @@ def test_a_failure_can_be_tolerated(backend: str, script: Script) -> None:
         "jobs stopped",
         "probes stopped",
     ]
-    tolerated = "which is tolerated: fail_on_error is False"
+    tolerated = "tolerated, since fail_on_error is False: "
     assert tolerated in process.output
     assert "no cache" in process.output

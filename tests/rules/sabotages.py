@@ -55,8 +55,8 @@ SABOTAGES: Final = [
         "G3",
         "what only comes after is no dependent",
         "_core/component.py",
-        "(*self.requires, *self.wants, *self.after)",
-        "(*self.requires, *self.wants)",
+        "(*node.requires, *node.wants, *node.after)",
+        "(*node.requires, *node.wants)",
     ),
     Sabotage(
         "G3",
@@ -190,7 +190,7 @@ SABOTAGES: Final = [
         "R5",
         "the code of a SystemExit is lost",
         "_engine/shutdown.py",
-        "self.request(reason, delay=delay, exit_code=_code(error))",
+        "self.request(reason, delay=delay, exit_code=code_of(error))",
         "self.request(reason, delay=delay)",
     ),
     Sabotage(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anyio
 
-from lifecycle.errors import leaf
+from lifecycle.errors import WorkCancelledError, leaf
 
 
 def is_cancellation(error: BaseException) -> bool:
@@ -24,8 +24,31 @@ def exit_in(error: BaseException | None) -> SystemExit | KeyboardInterrupt | Non
     return only if isinstance(only, (SystemExit, KeyboardInterrupt)) else None
 
 
+def code_of(error: SystemExit) -> int:
+    """The exit code that Python would give a SystemExit, and 1 where a process cannot have it."""
+    if error.code is None:
+        return 0
+    return int(error.code) if isinstance(error.code, int) and 0 <= error.code <= _LAST_CODE else 1
+
+
 def cause_in(error: BaseException | None) -> BaseException | None:
     """What was going on when a cancellation, or what asks for the end, came on top of it."""
     while error is not None and (is_cancellation(error) or exit_in(error) is not None):
         error = error.__context__
-    return None if error is None else leaf(error)
+    return None if error is None else culprit(error)
+
+
+def culprit(error: BaseException) -> BaseException:
+    """What is behind an exception, and not the group that it comes in, where it is one alone.
+
+    Work that was cut off with it is told of by itself.
+    """
+    others = [
+        part
+        for part in getattr(error, "exceptions", ())
+        if not isinstance(part, WorkCancelledError)
+    ]
+    return culprit(others[0]) if len(others) == 1 else error
+
+
+_LAST_CODE = 255

@@ -206,6 +206,8 @@ class _One:
             crash.__cause__ = error
             engine.account.note(crash)
         duration = engine.loop.now() - self._began
+        if error is None and self._scope.cancelled_caught:
+            error = StopError(self.name, "stop", duration)  # told, and changes nothing
         engine.tell(events.CompanionStopped, companion=self.name, duration=duration, error=error)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lifecycle import events
 from lifecycle._core.component import Kind
-from lifecycle._engine.cancellation import exit_in
+from lifecycle._engine.cancellation import culprit, exit_in
 from lifecycle.errors import CrashedError
 from lifecycle.states import Phase, Trigger
 
@@ -30,7 +30,7 @@ class Crashes:
         """A component ended by itself while it was to run."""
         node = host.node
         error = CrashedError(node.name, reason)
-        error.__cause__ = cause
+        error.__cause__ = None if cause is None else culprit(cause)
         host.crash = error
         was_running = self._engine.shutdown.reason is None
         self._engine.mark(node.index)
@@ -47,6 +47,7 @@ class Crashes:
                 self._engine.shutdown.failed(error)
             else:
                 self._engine.account.verdict.incomplete = True
+        self._engine.in_flight.has_crashed(node.index)
         self._engine.apply(self._engine.machine.crashed, node.index)
 
     def service_ended(self, host: Host, error: BaseException | None, returned: object) -> None:

@@ -102,6 +102,8 @@ class Hold:
 
 
 _GONE = False
+_AT_ONCE = 0.1
+"""For how long work that was cancelled is remembered, in case its component crashes, in seconds."""
 
 
 class InFlight:
@@ -111,6 +113,8 @@ class InFlight:
         """Nothing is in flight yet."""
         self.engine = engine
         self._holds: dict[Hold, bool] = {}
+        self._cancelled: list[tuple[float, Hold]] = []
+        """What ended just now by a cancellation of somebody else's, and when."""
 
     def hold(
         self, what: str, component: int | None, on_cut: Callable[[], object] | None
@@ -192,7 +196,24 @@ class InFlight:
         if hold.component is not None and self.engine.has_failed(hold.component):
             self._lose(hold)
         else:
+            self._remember(hold)
             self._release(hold)
+
+    def _remember(self, hold: Hold) -> None:
+        now = self.engine.loop.now()
+        self._cancelled = [one for one in self._cancelled if one[0] >= now - _AT_ONCE]
+        self._cancelled.append((now, hold))
+
+    def has_crashed(self, component: int) -> None:
+        """A component ended by itself: its work that was cancelled just before was lost by that.
+
+        The group of a service has to end before the service does, which takes a few turns.
+        """
+        now = self.engine.loop.now()
+        for at, hold in self._cancelled:
+            if hold.component == component and at >= now - _AT_ONCE:
+                self.engine.drains.work_was_lost(hold.as_work(at))
+        self._cancelled = [one for one in self._cancelled if one[1].component != component]
 
     def _lose(self, hold: Hold) -> None:
         if hold in self._holds:

@@ -10,7 +10,7 @@ import anyio
 
 from lifecycle import events
 from lifecycle._engine import calling
-from lifecycle._engine.cancellation import is_cancellation
+from lifecycle._engine.cancellation import code_of, is_cancellation
 from lifecycle._engine.threads import Thread
 from lifecycle.errors import PreflightError, one_line
 
@@ -56,8 +56,8 @@ async def _failure_of(engine: Engine, name: str, check: Any) -> PreflightError |
     except PreflightError as error:
         return error
     except SystemExit as error:
-        code = error.code if isinstance(error.code, int) else 1
-        failure = PreflightError(name, f"it raised SystemExit({error.code!r})", code or None)
+        reason = f"it raised SystemExit({error.code!r})"
+        failure = PreflightError(name, reason, code_of(error) or None)
         failure.__cause__ = error
         return failure
     except KeyboardInterrupt:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lifecycle import events
 from lifecycle._core.budget import FORCED_STOP, LAST_SECOND, LEAST, Budget
+from lifecycle._engine.cancellation import code_of
 from lifecycle.errors import leaf
 from lifecycle.states import Trigger
 
@@ -110,7 +111,7 @@ class Shutdown:
             reason = f"{who} raised SystemExit({error.code!r})"
             if not isinstance(error.code, int | None):
                 self.note_failure(reason, error)  # such a code is a message
-            self.request(reason, delay=delay, exit_code=_code(error))
+            self.request(reason, delay=delay, exit_code=code_of(error))
         else:
             self._engine.account.verdict.interrupted = True
             self.request(f"KeyboardInterrupt in {who}", Trigger.SIGNAL, delay=False)
@@ -182,13 +183,3 @@ class Shutdown:
         return max(
             0.0, self.asked_at + self._engine.settings.grace_period - self._engine.loop.now()
         )
-
-
-def _code(error: SystemExit) -> int:
-    """The exit code that Python would give a SystemExit."""
-    if error.code is None:
-        return 0
-    return error.code if isinstance(error.code, int) and 0 <= error.code <= _LAST_CODE else 1
-
-
-_LAST_CODE = 255

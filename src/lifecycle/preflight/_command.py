@@ -56,7 +56,7 @@ class CommandPasses:
         except PreflightError as error:
             if self.fail_on_error:
                 raise
-            message = "%s, which is tolerated: fail_on_error is False"
+            message = "tolerated, since fail_on_error is False: %s"
             logger.warning(message, error, extra={"check": self.name})
 
     async def _run(self) -> None:
