@@ -322,14 +322,17 @@ class CrashedError(RunError):
 
 @_error
 class WorkCancelledError(RunError):
-    """A piece of work was cut off: the time to drain was over before it had ended."""
+    """A piece of work was cut off: the time to drain was over, or trouble had it cancelled."""
 
     what: str
     component: str | None = None
+    reason: str = ""
+    """What cut it off, where it was not the end of the time to drain."""
 
     def _sentence(self) -> str:
         whose = "" if self.component is None else f" of {self.component!r}"
-        return f"{self.what!r}{whose} was cut off: the time to drain was over before it had ended"
+        reason = self.reason or "the time to drain was over before it had ended"
+        return f"{self.what!r}{whose} was cut off: {reason}"
 
 
 @_error

@@ -219,8 +219,8 @@ class Drains:
     def _drain_is_over(self) -> None:
         self._engine.apply(self._engine.machine.drain_over)
 
-    def work_was_lost(self, work: Work) -> None:
+    def work_was_lost(self, work: Work, reason: str) -> None:
         """Work was cancelled by something else, in the trouble that we are in."""
         self._engine.account.cut.append(work)
-        self._engine.account.incomplete(WorkCancelledError(work.what, work.component))
+        self._engine.account.incomplete(WorkCancelledError(work.what, work.component, reason))
         self._engine.tell(events.WorkCancelled, component=work.component, what=(work.what,))

@@ -28,7 +28,17 @@ holding: ContextVar[Hold | None] = ContextVar("lifecycle_hold", default=None)
 class Hold:
     """One piece of work in flight."""
 
-    __slots__ = ("_in_flight", "_on_cut", "_scope", "_token", "began", "component", "cut", "what")
+    __slots__ = (
+        "_in_flight",
+        "_on_cut",
+        "_scope",
+        "_token",
+        "began",
+        "component",
+        "cut",
+        "reason",
+        "what",
+    )
 
     def __init__(
         self,
@@ -46,7 +56,9 @@ class Hold:
         self.component = component
         self.began = 0.0
         self.cut = False
-        """Whether the time to drain ran out before it had ended."""
+        """Whether the time to drain ran out before it had ended, or trouble had it cancelled."""
+        self.reason = ""
+        """What cut it off, where it was not the end of the time to drain."""
 
     @property
     def engine(self) -> Engine:
@@ -81,7 +93,8 @@ class Hold:
         if self.cut and (error is None or swallowed or is_cancellation(error)):
             # Also where a scope further out was cancelled with it: that one delivers its
             # cancellation again, at the next await.
-            raise WorkCancelledError(self.what, self._in_flight.name_of(self.component)) from None
+            name = self._in_flight.name_of(self.component)
+            raise WorkCancelledError(self.what, name, self.reason) from None
         return swallowed
 
     def cancel(self) -> None:
@@ -212,15 +225,24 @@ class InFlight:
         now = self.engine.loop.now()
         for at, hold in self._cancelled:
             if hold.component == component and at >= now - _AT_ONCE:
-                self.engine.drains.work_was_lost(hold.as_work(at))
+                self._tell_of_loss(hold, at, by_crash=True)
         self._cancelled = [one for one in self._cancelled if one[1].component != component]
 
     def _lose(self, hold: Hold) -> None:
         if hold in self._holds:
             if not hold.cut:
                 hold.cut = True
-                self.engine.drains.work_was_lost(hold.as_work(self.engine.loop.now()))
+                component = hold.component
+                by_crash = component is not None and self.engine.has_failed(component)
+                self._tell_of_loss(hold, self.engine.loop.now(), by_crash=by_crash)
             self._release(hold)
+
+    def _tell_of_loss(self, hold: Hold, at: float, *, by_crash: bool) -> None:
+        if by_crash:
+            hold.reason = f"it was cancelled when {self.name_of(hold.component)!r} crashed"
+        else:
+            hold.reason = "it was cancelled while the system shut down"
+        self.engine.drains.work_was_lost(hold.as_work(at), hold.reason)
 
     def _release(self, hold: Hold) -> None:
         if self._holds.pop(hold, _GONE) is _GONE:
