@@ -37,8 +37,9 @@ pytestmark = [pytest.mark.anyio, pytest.mark.rule("P6")]
 
 ON_TRIO: dict[str, Any] = {"trio": ("trio", {})}
 EVERYONE = ("", "readiness", "liveness", "startup", "web")
-NOT_READY = [NOT_SERVING, NOT_SERVING, SERVING, NOT_SERVING, NOT_SERVING]
+STARTING = [NOT_SERVING, NOT_SERVING, SERVING, NOT_SERVING, SERVING]
 READY = [SERVING] * 5
+DELAYING = [NOT_SERVING, NOT_SERVING, SERVING, SERVING, SERVING]
 ENDING = [NOT_SERVING, NOT_SERVING, SERVING, SERVING, NOT_SERVING]
 
 
@@ -125,7 +126,7 @@ def carrier(arrangement: Any) -> Carrier:
 
 
 async def test_before_the_system_is_ready(carrier: Carrier) -> None:
-    """The process can do work; everything else cannot serve yet."""
+    """The process can do work, and a component that is ready says so; nothing else serves yet."""
     told = []
 
     @carrier.shop.service(after=["web"])
@@ -139,11 +140,11 @@ async def test_before_the_system_is_ready(carrier: Carrier) -> None:
 
     await carrier.run(body)
 
-    assert told == [[*NOT_READY, NOT_SERVING], [*READY, SERVING]]
+    assert told == [[*STARTING, NOT_SERVING], [*READY, SERVING]]
 
 
 async def test_from_the_first_moment_of_a_shutdown(carrier: Carrier) -> None:
-    """Nothing is ready any more, in the drain delay; the process can do work until the end."""
+    """The system is not ready any more; in the drain delay each component is, and says so."""
     told = []
 
     async def body(system: System) -> None:
@@ -153,7 +154,7 @@ async def test_from_the_first_moment_of_a_shutdown(carrier: Carrier) -> None:
 
     await carrier.run(body, Settings(drain_delay=60, grace_period=90))
 
-    assert told == [ENDING]
+    assert told == [DELAYING]
 
 
 async def test_while_calls_are_finished(carrier: Carrier) -> None:

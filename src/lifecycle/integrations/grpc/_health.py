@@ -1,8 +1,9 @@
 """What ``grpc.health.v1`` says of a system, whoever carries it.
 
 Its services are: ``""`` and ``readiness``, which answer as ``/ready`` does; ``liveness``, as
-``/health``; ``startup``, as ``/startup``; each component by its name: whether it is ready; and the
-services of the server that carries it, by their full names, as ``readiness``.
+``/health``; ``startup``, as ``/startup``; each component by its name: whether it is ready, whatever
+the phase of the system; and the services of the server that carries it, by their full names, as
+``readiness``.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from grpc_health.v1 import health_pb2
 
 from lifecycle.integrations._beside import beside
 from lifecycle.probes import ask
+from lifecycle.states import State
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
 
     from lifecycle import System
     from lifecycle.probes import Probe
+    from lifecycle.report import ComponentStatus
 
 _PROBES: Final[dict[str, Probe]] = {
     "": "ready",
@@ -55,7 +58,7 @@ class Health:
             return (await ask(self._system, probe)).ok
         answer = await ask(self._system, "ready", (service,))
         if not answer.unknown:
-            return answer.ok
+            return _is_ready(answer.components[service])
         return (await ask(self._system, "ready")).ok if service in self.services else None
 
     async def watch(self, service: str) -> AsyncGenerator[bool | None]:
@@ -96,6 +99,15 @@ class Health:
     def _tell(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()
+
+
+def _is_ready(component: ComponentStatus) -> bool:
+    # Its own state: that the system is not ready, or shuts down, is said by `readiness`.
+    return (
+        component.state is State.READY
+        and component.unavailable is None
+        and all(check.ok for check in component.checks)
+    )
 
 
 def response(serves: bool | None) -> health_pb2.HealthCheckResponse:  # noqa: FBT001  it is what is said
