@@ -563,6 +563,22 @@ def test_a_main_with_an_impossible_code(life: Life, code: int) -> None:
     assert isinstance(lived.error.__cause__, ValueError)
 
 
+@pytest.mark.parametrize(
+    ("returned", "code"), [(None, 0), (0, 0), (7, 7), (255, 255), (True, 1), ("done", 0)]
+)
+def test_what_a_main_returns(life: Life, returned: Any, code: int) -> None:
+    """An int is the exit code, a bool is the int that it is, and anything else is none."""
+    shop = Registry("shop")
+
+    @shop.main
+    async def nightly() -> Any:
+        return returned
+
+    lived = life.live(shop, wait)
+    assert lived.report is not None
+    assert f"{code}" == f"{lived.report.exit_code}"
+
+
 @pytest.mark.uvloop
 def test_the_body_begins_even_if_a_main_ends_at_once(life: Life) -> None:
     """Whether `running` enters its body is no matter of luck: the start was over, and went well."""

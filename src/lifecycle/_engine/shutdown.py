@@ -74,7 +74,7 @@ class Shutdown:
     def ask_for_code(self, exit_code: int) -> None:
         """Someone asks for an exit code; the first that is not 0 counts."""
         if exit_code and not self._engine.account.verdict.asked_code:
-            self._engine.account.verdict.asked_code = exit_code
+            self._engine.account.verdict.asked_code = int(exit_code)  # a main may return a bool
 
     def failed(self, error: BaseException) -> None:
         """Something failed that ends the system."""
