@@ -190,7 +190,7 @@ SABOTAGES: Final = [
         "R5",
         "the code of a SystemExit is lost",
         "_engine/shutdown.py",
-        "self.request(reason, delay=delay, exit_code=_code(error))",
+        "self.request(reason, delay=delay, exit_code=code_of(error))",
         "self.request(reason, delay=delay)",
     ),
     Sabotage(
