@@ -73,10 +73,8 @@ def _leave_guard(lifeline: int, report: int) -> int:
     reader, writer = os.pipe()
     between = os.fork()
     if between == 0:
-        guard = os.fork()
-        if guard == 0:
-            _guard(lifeline, (reader, writer, report))
-        os.write(writer, b"%d" % guard)
+        if os.fork() == 0:
+            _guard(lifeline, writer, (reader, writer, report))
         os._exit(0)
     os.close(writer)
     os.waitpid(between, 0)
@@ -87,7 +85,7 @@ def _leave_guard(lifeline: int, report: int) -> int:
     return guard
 
 
-def _guard(lifeline: int, others: tuple[int, ...]) -> None:
+def _guard(lifeline: int, ready: int, others: tuple[int, ...]) -> None:
     # What is meant for the group is not meant for it; a program may send itself all kinds of
     # signals by `kill 0`.
     for number in signal.valid_signals():
@@ -96,6 +94,8 @@ def _guard(lifeline: int, others: tuple[int, ...]) -> None:
                 signal.signal(number, signal.SIG_IGN)
             except (OSError, ValueError):  # one of the C library's own
                 continue
+    # Only now: the program, which is waiting for this, may send such signals with its first breath.
+    os.write(ready, b"%d" % os.getpid())
     # It keeps open nothing that anybody could wait for the end of.
     nothing = os.open(os.devnull, os.O_RDWR)
     for fd in range(3):
