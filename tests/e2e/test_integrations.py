@@ -208,7 +208,7 @@ def test_systemd_is_told_of_sigterm_while_it_starts(stage: Stage) -> None:
 @pytest.mark.parametrize("name", SERVERS)
 @pytest.mark.rule("D8")
 def test_a_lifespan_that_does_not_end(name: str, stage: Stage) -> None:
-    """It is left behind when its time is over, although it listens to nobody: 75, by name."""
+    """It is left behind when its time is over, deaf as it is: 75, with the app's line."""
     process = stage.run(name, "hang")
     process.until("> running")
     process.send(signal.SIGTERM)
@@ -221,6 +221,8 @@ def test_a_lifespan_that_does_not_end(name: str, stage: Stage) -> None:
             "it ignored that and was abandoned"
         ),
     ]
+    assert "in its task 'lifecycle: lifespan':" in process.lines
+    assert "    await go_on_for_ever()" in process.lines
 
 
 @pytest.mark.parametrize("name", ["process asyncio", "process trio"])

@@ -441,6 +441,31 @@ def test_a_stop_that_ignores_its_cancellation(life: Life) -> None:
 
 
 @pytest.mark.rule("D8")
+def test_tasks_that_are_left_behind(life: Life) -> None:
+    """A hook that waits for tasks of its own is left behind with their stacks: a few of many."""
+    shop = Registry("shop")
+
+    async def go_on() -> None:
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(30)
+
+    @shop.component(stop_timeout=2)
+    async def jobs() -> AsyncIterator[None]:
+        yield
+        async with anyio.create_task_group() as tasks:
+            for number in range(7):
+                tasks.start_soon(go_on, name=f"job {number}")
+
+    lived = life.live(shop, asked)
+
+    assert lived.report is not None
+    (abandoned,) = lived.report.abandoned
+    assert 5 == abandoned.stack.count("in its task 'job ")
+    assert 5 == abandoned.stack.count("await anyio.sleep(30)")
+    assert abandoned.stack.endswith("and in 2 more of its tasks\n")
+
+
+@pytest.mark.rule("D8")
 def test_a_thread_that_is_stuck(life: Life) -> None:
     """It cannot be cancelled: it is left behind, with its stack."""
     shop = Registry("shop")

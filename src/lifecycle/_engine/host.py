@@ -89,7 +89,8 @@ class Host(Timed):
         self.engine.drains.drain_expired(self)
 
     def _abandoned(self, hook: Hook) -> None:
-        self.engine.stops.abandoned(self, hook, self.stack())
+        # It may wait for tasks of its own: then where those are is what a person has to know.
+        self.engine.stops.abandoned(self, hook, self.stack() + stacks.of_children(self.task))
 
     def stack(self) -> str:
         """Where the component is, as a traceback."""
