@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import _lifecycle_command  # noqa: F401  before all that takes long; to be imported is what it does
+# Before all that takes long; to be imported is what it does.
+import _lifecycle_command  # noqa: F401  # pyright: ignore[reportMissingTypeStubs, reportUnusedImport]
 
 # isort: split
 import importlib

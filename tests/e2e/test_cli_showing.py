@@ -158,8 +158,10 @@ def test_a_timeline(tmp_path: Path) -> None:
     assert ["quick", "slow", "web"] == sorted(begins)
     assert begins["web"] >= begins["slow"] + lengths["slow"] - 1  # it began when that had ended
     hooks = re.findall(r"^  (\w+) .* (drain|stop)$", end, re.MULTILINE)
-    assert [("web", "drain"), ("web", "stop")] == hooks[:2]
-    assert {("slow", "stop"), ("quick", "stop")} == set(hooks[2:])
+    assert ("web", "drain") == hooks[0]
+    first, *others = (name for name, hook in hooks if hook == "stop")  # drains of others may show
+    assert "web" == first
+    assert ["quick", "slow"] == sorted(others)
 
 
 def test_the_timeline_of_a_start_that_fails(tmp_path: Path) -> None:
