@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from lifecycle.errors import ClosedError, DefinitionError
-from lifecycle.integrations import process
+from lifecycle.integrations import _living, process
 from lifecycle.integrations.process import _process
 from tests.e2e.kit import GENEROUS
 from tests.edges.process.kit import DEAF, STAY, free_port, live, py, sh, shop_of, starting
@@ -252,7 +252,7 @@ async def test_who_ends_is_not_waited_for(witness: Witness, kind: str) -> None:
 def time_is_over(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Say, when that is due, that the time to start is over, however fast the machine is."""
     found: list[Lifetime[Any]] = []
-    current = _process._current  # noqa: SLF001  to look at what it finds
+    current = _living.owner  # to look at what it finds
 
     def note() -> Lifetime[Any] | None:
         lifetime = current()
@@ -260,7 +260,7 @@ def time_is_over(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         found.append(lifetime)
         return lifetime
 
-    monkeypatch.setattr(_process, "_current", note)
+    monkeypatch.setattr(_process, "current_owner", note)
     return lambda: found[0].extend(-1000)
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
-from typing_extensions import Self
 
-from lifecycle import Lifetime
 from lifecycle.errors import add_note
 from lifecycle.integrations._beside import beside
+from lifecycle.integrations._living import Living
+from lifecycle.integrations._living import owner as current_owner
 from lifecycle.integrations.process._errors import ProcessError
 from lifecycle.integrations.process._log import Log
 from lifecycle.integrations.process._restarts import Restarts
@@ -19,9 +18,8 @@ from lifecycle.integrations.process._worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
-    from types import TracebackType
 
-    from lifecycle import Retry
+    from lifecycle import Lifetime, Retry
     from lifecycle.integrations.process._program import Program
 
 _STOP: Final = 10.0
@@ -30,8 +28,13 @@ _RESERVE: Final = 3.0
 """How much of the time to stop is kept for SIGTERM and SIGKILL, in seconds; at most half of it."""
 
 
-class Process(AbstractAsyncContextManager["Process"]):
-    """One program, or several of a kind: an async context manager with a ``drain``."""
+class Process(Living):
+    """One program, or several of a kind: an async context manager with a ``drain``.
+
+    Entered, it starts the programs, and waits until they are ready; that raises a
+    :class:`ProcessError` where one could not be started, or has ended. Left, it ends what is left:
+    by its stop signal, by SIGTERM, by SIGKILL; cancelled, at once.
+    """
 
     def __init__(
         self,
@@ -42,12 +45,12 @@ class Process(AbstractAsyncContextManager["Process"]):
         restart_period: float,
     ) -> None:
         """Made by :func:`process` and :func:`pool`."""
+        super().__init__()
         self._programs = programs
         self._drains = drains
         self._restart = restart
         self._restart_period = restart_period
         self._workers: Sequence[Worker] = ()
-        self._life: AbstractAsyncContextManager[None] | None = None
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -84,36 +87,6 @@ class Process(AbstractAsyncContextManager["Process"]):
             if worker.is_up and worker.run is not None:
                 worker.run.group.send_signal(number, to_all=False)
 
-    async def __aenter__(self) -> Self:
-        """Start the programs, and wait until they are ready.
-
-        Raises:
-            ProcessError: one could not be started, or has ended.
-            RuntimeError: it runs already.
-
-        """
-        if self._life is not None:
-            message = f"{self!r} runs already"
-            raise RuntimeError(message)
-        self._life = self._living()
-        try:
-            await self._life.__aenter__()
-        except BaseException:
-            self._life = None
-            raise
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool | None:
-        """End what is left: by its stop signal, by SIGTERM, by SIGKILL. Cancelled, at once."""
-        life, self._life = self._life, None
-        assert life is not None  # noqa: S101  it was entered
-        return await life.__aexit__(kind, error, traceback)
-
     async def drain(self) -> None:
         """Ask the programs to stop, and wait until they have ended.
 
@@ -128,7 +101,7 @@ class Process(AbstractAsyncContextManager["Process"]):
 
     @contextlib.asynccontextmanager
     async def _living(self) -> AsyncGenerator[None]:
-        owner = _current()
+        owner = current_owner()
         name = self._programs[0].name if owner is None else owner.name
         start_timeout = float("inf") if owner is None else owner.time_left
         running = anyio.CancelScope()
@@ -274,10 +247,3 @@ class _News:
 
 def _time_left(owner: Lifetime[Any] | None) -> float:
     return _STOP if owner is None else min(owner.time_left, _STOP)
-
-
-def _current() -> Lifetime[Any] | None:
-    try:
-        return Lifetime.current()
-    except LookupError:
-        return None

@@ -7,7 +7,6 @@ import functools
 import inspect
 import logging
 import math
-from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,9 +15,9 @@ import temporalio.client
 import temporalio.worker
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.service import RPCError
-from typing_extensions import Self
 
-from lifecycle import Lifetime
+from lifecycle.integrations._living import Living
+from lifecycle.integrations._living import owner as current_owner
 from lifecycle.integrations._threads import thread_pool
 from lifecycle.integrations.temporal._activities import Activities
 from lifecycle.integrations.temporal._asyncio import require_asyncio
@@ -26,7 +25,6 @@ from lifecycle.integrations.temporal._working import Working
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
-    from types import TracebackType
 
 _YEAR: Final = timedelta(days=365)
 """As long as it takes: how long that may be is decided elsewhere."""
@@ -73,15 +71,19 @@ def worker(
     return Worker(client, options)
 
 
-class Worker(AbstractAsyncContextManager["Worker"]):
-    """A worker with a life: an async context manager with a ``drain``."""
+class Worker(Living):
+    """A worker with a life: an async context manager with a ``drain``.
+
+    Entered, it sees that the namespace is there, and polls; that raises a RuntimeError where the
+    namespace cannot be used, it runs already, or there is no asyncio. Left, it ends what is left.
+    """
 
     def __init__(self, client: temporalio.client.Client, options: dict[str, Any]) -> None:
         """Made by :func:`worker`."""
+        super().__init__()
         self._client = client
         self._options = options
         self._working: Working | None = None
-        self._life: AbstractAsyncContextManager[None] | None = None
 
     @property
     def task_queue(self) -> str:
@@ -101,36 +103,6 @@ class Worker(AbstractAsyncContextManager["Worker"]):
             raise RuntimeError(message)
         return self._working.worker
 
-    async def __aenter__(self) -> Self:
-        """See that the namespace is there, and poll.
-
-        Raises:
-            ConnectionError: Temporal does not answer.
-            RuntimeError: the namespace cannot be used, it runs already, or there is no asyncio.
-
-        """
-        if self._life is not None:
-            message = f"{self!r} runs already"
-            raise RuntimeError(message)
-        self._life = self._living()
-        try:
-            await self._life.__aenter__()
-        except BaseException:
-            self._life = None
-            raise
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool | None:
-        """End what is left. Cancelled, it cuts off whatever is left."""
-        life, self._life = self._life, None
-        assert life is not None  # noqa: S101  it was entered
-        return await life.__aexit__(kind, error, traceback)
-
     async def drain(self) -> None:
         """Poll no more, finish the activities that there are, and deliver their results."""
         if self._working is not None:
@@ -139,7 +111,7 @@ class Worker(AbstractAsyncContextManager["Worker"]):
     @contextlib.asynccontextmanager
     async def _living(self) -> AsyncGenerator[None]:
         require_asyncio()
-        owner = _owner()
+        owner = current_owner()
         await self._see_namespace()
         failures: list[BaseException] = []
         running = anyio.CancelScope()
@@ -187,11 +159,3 @@ class Worker(AbstractAsyncContextManager["Worker"]):
 
     def __repr__(self) -> str:
         return f"<temporal.Worker of {self.task_queue!r}>"
-
-
-def _owner() -> Lifetime[Any] | None:
-    """The component that is being started; None: it is none, but used without a system."""
-    try:
-        return Lifetime.current()
-    except LookupError:
-        return None
