@@ -9,20 +9,21 @@ import _lifecycle_command  # noqa: F401  # pyright: ignore[reportMissingTypeStub
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from lifecycle import errors, events
-from lifecycle._core.plan import Plan
+# What a module that declares needs. The rest is loaded when it is first asked for: see below.
 from lifecycle._engine.lifetime import Lifetime
-from lifecycle._engine.system import System
 from lifecycle.component import Component, requires, requires_all, wants
-from lifecycle.embedded import running
 from lifecycle.registry import Registry
-from lifecycle.report import Report
-from lifecycle.settings import Limits, Retry, Settings
-from lifecycle.states import ExitCode, Outcome
 
 if TYPE_CHECKING:
+    from lifecycle import errors, events
     from lifecycle import preflight as preflight
+    from lifecycle._core.plan import Plan
+    from lifecycle._engine.system import System
+    from lifecycle.embedded import running
     from lifecycle.program import run
+    from lifecycle.report import Report
+    from lifecycle.settings import Limits, Retry, Settings
+    from lifecycle.states import ExitCode, Outcome
 
 __all__ = [
     "Component",
@@ -45,14 +46,32 @@ __all__ = [
     "wants",
 ]
 
+if not TYPE_CHECKING:  # a checker that saw this would take any name for one of ours
+    # `lifecycle.preflight.env(…)` works after `import lifecycle`, too.
+    _MODULES = ("errors", "events", "options", "preflight", "report", "settings", "states")
+    # With `running` comes the engine, whole, so that nothing has to be loaded while it runs; with
+    # `run` all that only a program needs: child processes, a watchdog, words for a terminal.
+    _HOMES = {
+        "ExitCode": "lifecycle.states",
+        "Limits": "lifecycle.settings",
+        "Outcome": "lifecycle.states",
+        "Plan": "lifecycle._core.plan",
+        "Report": "lifecycle.report",
+        "Retry": "lifecycle.settings",
+        "Settings": "lifecycle.settings",
+        "System": "lifecycle._engine.system",
+        "run": "lifecycle.program",
+        "running": "lifecycle.embedded",
+    }
 
-def __getattr__(name: str) -> Any:
-    # `lifecycle.preflight.env(…)` works after `import lifecycle`, and costs nothing before. So does
-    # `run`, with what a whole program needs: child processes, a watchdog, words for a terminal.
-    if name == "preflight":
-        return importlib.import_module("lifecycle.preflight")
-    if name == "run":
-        run = globals()["run"] = importlib.import_module("lifecycle.program").run
-        return run
-    message = f"module 'lifecycle' has no attribute {name!r}"
-    raise AttributeError(message)
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            return importlib.import_module(f"lifecycle.{name}")  # which makes it an attribute
+        if name in _HOMES:
+            found = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
+            return found
+        message = f"module 'lifecycle' has no attribute {name!r}"
+        raise AttributeError(message)
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+# To be loaded is what the planner does: who makes a plan while a system runs waits for no import.
+import lifecycle._planning.planner  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from lifecycle._core.plan import Plan, check_settings
 from lifecycle._engine.running import Running
 from lifecycle.settings import Settings

@@ -19,9 +19,7 @@ from lifecycle._core.declaration import (
     Replaced,
     Where,
 )
-from lifecycle._planning.planner import make_plan
 from lifecycle.component import Override, Ref, as_ref
-from lifecycle.settings import Settings
 from lifecycle.verbs import Verbs
 
 if TYPE_CHECKING:
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
 
     from lifecycle._core.plan import Plan
     from lifecycle.component import Component
+    from lifecycle.settings import Settings
 
 P = TypeVar("P", bound="Callable[[], object]")
 
@@ -103,6 +102,10 @@ class Registry(Verbs):
         Raises:
             DefinitionError: something is wrong; the first that was found, with the others as notes.
         """
+        # What only declares needs none of this.
+        from lifecycle._planning.planner import make_plan  # noqa: PLC0415
+        from lifecycle.settings import Settings  # noqa: PLC0415
+
         return make_plan(self._contents, Settings() if settings is None else settings)
 
     def override(self, *overrides: Override) -> Registry:
