@@ -209,23 +209,3 @@ def test_import_lifecycle_loads_no_extra() -> None:
     )
 
     assert set() == EXTRAS & set(ran.stdout.split())
-
-
-def test_import_lifecycle_loads_no_program() -> None:
-    """What only a whole program needs, child processes say, comes with `lifecycle.run`."""
-    program = """
-import sys, lifecycle
-def there(): return sorted({"subprocess", "lifecycle.program"} & set(sys.modules))
-print(there())
-from lifecycle import run
-print(run.__module__, there())
-"""
-
-    ran = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-
-    assert [
-        "[]",
-        "lifecycle.program ['lifecycle.program', 'subprocess']",
-    ] == ran.stdout.splitlines()

@@ -84,6 +84,28 @@ def test_who_declares_loads_no_engine_and_no_settings() -> None:
     }
 
 
+def test_a_program_loads_what_starts_others_only_where_it_does() -> None:
+    """`lifecycle.run` comes when it is asked for, child processes with what starts one.
+
+    They are a tenth of what a program loads, and most start none.
+    """
+    ran = run("""
+        import sys, lifecycle
+        def there(): return sorted({"lifecycle.program", "subprocess"} & set(sys.modules))
+        print(there())
+        from lifecycle import run
+        print(run.__module__, there())
+        lifecycle.preflight.env("HOME")
+        print(there())
+        """)
+
+    assert [
+        "[]",
+        "lifecycle.program ['lifecycle.program']",
+        "['lifecycle.program', 'subprocess']",
+    ] == ran.stdout.splitlines()
+
+
 def test_every_name_is_found_listed_and_one_and_the_same() -> None:
     """What is loaded late is there for `dir`, `import *` and those who know where it lies."""
     ran = run("""

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import Self
 
-from lifecycle import console, processes
+from lifecycle import console
 from lifecycle._core import budget
 from lifecycle._core.plan import Plan, check_settings
 from lifecycle._engine.running import Running
 from lifecycle._engine.watchdog import Watchdog
 from lifecycle.embedded import accompanying
+from lifecycle.ending import end_process
 from lifecycle.settings import Response
 from lifecycle.states import ExitCode
 
@@ -60,7 +61,7 @@ class Overseer:
         self._watchdog = Watchdog(
             code=self._code,
             explain=self._explain,
-            end=processes.end_process,
+            end=end_process,
             enabled=settings.watchdog and owns_process,
         )
         self.received: list[int] = []
@@ -120,7 +121,7 @@ class Overseer:
         """Say what happened, and end the process now, if that may be."""
         if self._owns_process:
             sys.stderr.write(console.account(report))
-            processes.end_process(report.exit_code)
+            end_process(report.exit_code)
 
     def _prepare(self, engine: Engine) -> None:
         self._engine = engine

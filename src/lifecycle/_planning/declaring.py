@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -73,6 +72,8 @@ def check_keywords(verb: str, options: dict[str, Any]) -> None:
     taken = _TAKEN[verb]
     for keyword in (keyword for keyword in options if keyword not in taken):
         message = f"{verb}() got an unexpected keyword argument {keyword!r}"
+        import difflib  # noqa: PLC0415  who makes no mistake does not need it
+
         like = difflib.get_close_matches(keyword, sorted(taken), n=1)
         raise TypeError(f"{message}. Did you mean {like[0]!r}?" if like else message)
 

@@ -17,7 +17,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, NoReturn
 
-from lifecycle import ExitCode, processes
+from lifecycle import ExitCode
+from lifecycle.ending import end_process
 from lifecycle.settings import Response
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Watch:
             if response is Response.FAST and now - last >= _DEBOUNCE:
                 last, interrupts = now, interrupts + 1
                 if interrupts == _LAST:
-                    processes.end_process(128 + number)
+                    end_process(128 + number)
             if response is not Response.IGNORE and deadline is None and self._settings.watchdog:
                 deadline = now + self._grace
 
@@ -94,4 +95,4 @@ class Watch:
             )
             sys.stderr.flush()
             faulthandler.dump_traceback(all_threads=True)
-        processes.end_process(ExitCode.INCOMPLETE)
+        end_process(ExitCode.INCOMPLETE)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from lifecycle.processes.ending import end_process
-from lifecycle.processes.group import TERM_GRACE, ProcessGroup, kill_all
+from lifecycle.processes.group import TERM_GRACE, ProcessGroup
 from lifecycle.processes.guarded import GuardedGroup, LaunchError
 from lifecycle.processes.output import Lines, Stream
 from lifecycle.processes.words import LastLines, how_it_ended, name_of, why_not_executed
@@ -16,9 +15,7 @@ __all__ = [
     "Lines",
     "ProcessGroup",
     "Stream",
-    "end_process",
     "how_it_ended",
-    "kill_all",
     "name_of",
     "why_not_executed",
 ]

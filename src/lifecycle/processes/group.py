@@ -1,10 +1,10 @@
 """A program and everything that it starts, as one thing that can be signalled and ended.
 
 Three rules keep the signals from hitting strangers. The program leads a session, and so a process
-group, of its own. Its id is in `_alive` from its start until just before it is reaped; the dead
+group, of its own. Its id is in `alive` from its start until just before it is reaped; the dead
 leader, not yet reaped, keeps the id from being given to someone else, so that what is left of the
 group can be killed at that moment, and never after. And nobody signals a group that is not in
-`_alive`.
+`alive`.
 
 So the leader must not be reaped behind our back, which is what the child watchers of asyncio and
 trio do. This waits by itself: for a pidfd on Linux, elsewhere in a thread.
@@ -12,7 +12,6 @@ trio do. This waits by itself: for a pidfd on Linux, elsewhere in a thread.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import logging
 import os
@@ -25,6 +24,7 @@ from typing import IO, TYPE_CHECKING, Final
 import anyio
 import anyio.to_thread
 
+from lifecycle.ending import alive
 from lifecycle.processes.identity import identity
 from lifecycle.processes.output import Pipe, Stream
 
@@ -42,28 +42,6 @@ _KILL_GRACE = 1.0
 # Where a pipe cannot be read without waiting, its last lines get this long, in seconds. Elsewhere
 # what is in it when everyone of the group is dead is all there is, and is read at once.
 _READ_AFTER_END = 0.5 if sys.platform == "win32" else 0.0
-
-# By process id. Looked at by the watchdog's thread and by signal handlers, so there can be no lock:
-# a handler would wait for ever for the very code that it interrupts. Single operations on a dict
-# are atomic.
-_alive: dict[int, ProcessGroup] = {}
-
-if hasattr(os, "register_at_fork"):
-    # They are the parent's to kill.
-    os.register_at_fork(after_in_child=_alive.clear)
-
-
-def kill_all() -> None:
-    """Kill every group that has been started and has not ended.
-
-    May be called from any thread, and in signal handlers. It waits for nothing.
-    """
-    for group in _alive.copy().values():
-        group.kill()
-
-
-# For a program that ends in a way that lets no `finally` run.
-atexit.register(kill_all)
 
 
 class ProcessGroup:
@@ -118,7 +96,7 @@ class ProcessGroup:
         )
         self.pid = self._process.pid
         """The id of the program, and of its group."""
-        _alive[self.pid] = self
+        alive[self.pid] = self
         self.returncode: int | None = None
         """Its exit code, or minus the signal that killed it.
 
@@ -134,7 +112,7 @@ class ProcessGroup:
     @property
     def ended(self) -> bool:
         """Whether the program has ended, and what was left of its group was killed."""
-        return _alive.get(self.pid) is not self
+        return alive.get(self.pid) is not self
 
     def send_signal(self, number: int, *, to_all: bool = True) -> None:
         """Send a signal to the whole group; to one that has ended, nothing.
@@ -239,7 +217,7 @@ class ProcessGroup:
         """Kill the rest, forget the id, and only then let the system give it to someone else."""
         self.returncode = _exit_status(self._process)
         self.kill()
-        del _alive[self.pid]
+        del alive[self.pid]
         self._process.wait()
         if self._pidfd is not None:
             os.close(self._pidfd)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 
 EXPECTED = 'an address, "HOST:PORT" or ":PORT", as in ":8081"'
@@ -25,8 +24,12 @@ def parse_address(text: str) -> tuple[str | None, int]:
 
 
 def _is_v6(text: str | None) -> bool:
+    if text is None:
+        return True
+    import ipaddress  # noqa: PLC0415  slow, and rarely needed; where settings are, nothing runs yet
+
     try:
-        return text is None or bool(ipaddress.IPv6Address(text))
+        return bool(ipaddress.IPv6Address(text))
     except ValueError:
         return False
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from lifecycle.processes import ProcessGroup, kill_all
+from lifecycle.ending import alive, kill_all
+from lifecycle.processes import ProcessGroup
 from lifecycle.processes import group as implementation
 from lifecycle.processes.identity import identity
 
@@ -253,7 +254,8 @@ def test_kill_all_of_a_fork_kills_nobody() -> None:
     """The groups are those of the process that has started them."""
     told = program("""
 import anyio, os
-from lifecycle.processes import ProcessGroup, kill_all
+from lifecycle.ending import kill_all
+from lifecycle.processes import ProcessGroup
 group = ProcessGroup(["sleep", "1000"])
 if (pid := os.fork()) == 0:
     kill_all()
@@ -432,7 +434,7 @@ async def test_what_cannot_be_started_is_not_remembered(witness: Witness) -> Non
     with pytest.raises(FileNotFoundError):
         ProcessGroup(["/nonexistent"])
 
-    assert not implementation._alive  # noqa: SLF001
+    assert not alive
 
 
 def test_it_dies_with_a_program_that_ends_without_waiting() -> None:
