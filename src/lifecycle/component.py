@@ -14,6 +14,7 @@ from typing_extensions import TypeVar
 
 from lifecycle._core.component import Kind
 from lifecycle._core.declaration import Declaration, GivenHook, HookName, Mark, Where
+from lifecycle._record import Shown
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
     """What the function of `made_by` may return in order to give a `T`."""
 
 
-@attrs.frozen(eq=False)
-class Override:
+@attrs.frozen(eq=False, repr=False)
+class Override(Shown):
     """What stands in for a component in a changed copy; made by `to` and `made_by`."""
 
     component: Component[Any]

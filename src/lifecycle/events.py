@@ -7,9 +7,11 @@ clock, in seconds, so that they are virtual where the loop's time is.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
+
+from lifecycle._record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,25 +21,9 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
-class _Event:
+class _Event(Record):
     at: float
     """When it happened, on the loop's clock, in seconds."""
-
-    # Written once: made anew for each class, they are what importing it takes longest for.
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and _fields(self) == _fields(other)
-
-    def __hash__(self) -> int:
-        return hash((type(self), *_fields(self).values()))
-
-    def __repr__(self) -> str:
-        fields = ", ".join(f"{name}={value!r}" for name, value in _fields(self).items())
-        return f"{type(self).__name__}({fields})"
-
-
-def _fields(event: _Event) -> dict[str, Any]:
-    return attrs.asdict(event, recurse=False)
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)

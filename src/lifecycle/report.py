@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from lifecycle._record import Record
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -14,8 +16,8 @@ if TYPE_CHECKING:
     from lifecycle.states import Outcome, Phase, State
 
 
-@attrs.frozen
-class Work:
+@attrs.frozen(eq=False, repr=False)
+class Work(Record):
     """A piece of work in flight, or one that was cut off."""
 
     what: str
@@ -25,8 +27,8 @@ class Work:
     """For how many seconds it has been in flight."""
 
 
-@attrs.frozen
-class Abandoned:
+@attrs.frozen(eq=False, repr=False)
+class Abandoned(Record):
     """A hook that went on after its cancellation and was left behind."""
 
     component: str
@@ -35,8 +37,8 @@ class Abandoned:
     """Where it was, as a traceback."""
 
 
-@attrs.frozen
-class ComponentReport:
+@attrs.frozen(eq=False, repr=False)
+class ComponentReport(Record):
     """What became of one component."""
 
     name: str
@@ -52,8 +54,8 @@ class ComponentReport:
     """What it depends on, by name, in whichever way."""
 
 
-@attrs.frozen
-class Report:
+@attrs.frozen(eq=False, repr=False)
+class Report(Record):
     """The account of one run of a system."""
 
     outcome: Outcome
@@ -70,8 +72,8 @@ class Report:
     """From the first preflight check to the end, in seconds."""
 
 
-@attrs.frozen
-class CheckResult:
+@attrs.frozen(eq=False, repr=False)
+class CheckResult(Record):
     """What came of asking a component whether it is in order."""
 
     component: str
@@ -90,8 +92,8 @@ class CheckResult:
     """How many seconds ago that was."""
 
 
-@attrs.frozen
-class ComponentStatus:
+@attrs.frozen(eq=False, repr=False)
+class ComponentStatus(Record):
     """How one component stands at this moment."""
 
     name: str
@@ -113,8 +115,8 @@ class ComponentStatus:
     """What its checks said when they were last asked."""
 
 
-@attrs.frozen
-class Status:
+@attrs.frozen(eq=False, repr=False)
+class Status(Record):
     """How a system stands at this moment; a snapshot that does not change."""
 
     phase: Phase

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import typing
 
 import attrs
 import pytest
 
-from lifecycle import errors, events
+from lifecycle import errors, events, report, settings
 
 KINDS: tuple[type[events.Event], ...] = typing.get_args(events.Event)
 
@@ -50,6 +51,27 @@ def test_an_event_shows_its_fields() -> None:
     event = events.ComponentSkipped(at=1.5, component="web", because_of=None)
 
     assert "ComponentSkipped(at=1.5, component='web', because_of=None)" == repr(event)
+
+
+def test_what_reports_and_settings_hold_is_compared_and_shown_by_its_fields() -> None:
+    """Equal fields make equal reports, statuses, settings and limits, with equal hashes."""
+    work, other = report.Work("a report", "web", 2.0), report.Work("a report", "web", 3.0)
+    fast, slow = settings.Limits(stop=1), settings.Limits(stop=2)
+
+    assert (work, hash(work)) == (copy.copy(work), hash(copy.copy(work)))
+    assert work != other
+    assert work != "a report"
+    assert work != report.Abandoned("a report", "stop", "web")
+    assert "Work(what='a report', component='web', age=2.0)" == repr(work)
+    assert (fast, hash(fast)) == (settings.Limits(stop=1.0), hash(settings.Limits(stop=1.0)))
+    assert fast != slow
+    assert "Limits(start=None, drain=None, stop=1.0)" == repr(fast)
+    # Mappings have no hash, and so are left out of it.
+    limited = settings.Settings(limits={"web": fast})
+    assert limited == settings.Settings(limits={"web": fast})
+    assert limited != settings.Settings(limits={"web": slow})
+    assert hash(limited) == hash(settings.Settings(limits={"web": slow}))
+    assert hash(limited) != hash(settings.Settings(stop_timeout=3))
 
 
 def test_an_error_shows_its_fields() -> None:

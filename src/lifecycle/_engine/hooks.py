@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from typing import TYPE_CHECKING, Any
-
-import attrs
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lifecycle._core import calls
 from lifecycle.errors import InvalidComponentError
@@ -22,8 +20,7 @@ NO_HOOKS = (
 )
 
 
-@attrs.frozen(eq=False)
-class ObjectHooks:
+class ObjectHooks(NamedTuple):
     """The hooks of an object that was added or built; all are called without arguments."""
 
     start: Callable[[], Any] | None = None

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
+from lifecycle._record import Shown
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
     from contextlib import AbstractContextManager
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
     from lifecycle._engine.system import System
 
 
-@attrs.frozen(eq=False)
-class HookCall:
+@attrs.frozen(eq=False, repr=False)
+class HookCall(Shown):
     """One call of a hook."""
 
     system: System

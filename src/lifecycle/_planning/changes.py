@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
 from lifecycle._core.declaration import Inclusion, Kept, NoPreflight, Replaced
 from lifecycle._core.graph import reachable
 from lifecycle._planning.names import Entry, first_of, similar
@@ -18,14 +16,14 @@ if TYPE_CHECKING:
     from lifecycle._planning.reading import Readings
 
 
-@attrs.define(eq=False)
 class Gathered:
     """What was found in a registry and in all that it includes, in order."""
 
-    entries: list[Entry] = attrs.field(factory=list[Entry])
-    checks: list[Preflight] = attrs.field(factory=list["Preflight"])
-    gone: list[tuple[Entry, str]] = attrs.field(factory=list[tuple[Entry, str]])
-    """What is absent, and why."""
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.checks: list[Preflight] = []
+        self.gone: list[tuple[Entry, str]] = []
+        """What is absent, and why."""
 
 
 def change(

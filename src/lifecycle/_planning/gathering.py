@@ -6,9 +6,7 @@ concern what is reached through it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import attrs
+from typing import TYPE_CHECKING, NamedTuple
 
 from lifecycle._core.declaration import Declaration, Inclusion, Where
 from lifecycle._planning import changes
@@ -24,8 +22,7 @@ if TYPE_CHECKING:
     from lifecycle._planning.reading import Readings
 
 
-@attrs.define(eq=False)
-class _Visit:
+class _Visit(NamedTuple):
     """A registry that is being gone through."""
 
     inclusion: Inclusion

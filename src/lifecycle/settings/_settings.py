@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import attrs
 
+from lifecycle._record import Record
 from lifecycle.errors import SettingsError, seconds
 from lifecycle.settings import _environment
 from lifecycle.settings.address import EXPECTED as ADDRESS
@@ -58,8 +59,8 @@ def _check_limits(_: object, attribute: attrs.Attribute[Any], value: object) -> 
             raise SettingsError(f"{attribute.name}[{key!r}]", limits, "Limits(…)")
 
 
-@attrs.frozen(kw_only=True)
-class Settings:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Settings(Record):
     """What can be said of a run from outside: all durations are seconds.
 
     Raises:

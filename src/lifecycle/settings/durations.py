@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from lifecycle._record import Record
 from lifecycle.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ def as_optional_float(value: float | None) -> float | None:
     return None if value is None else as_float(value)
 
 
-@attrs.frozen
-class Seconds:
+@attrs.frozen(eq=False, repr=False)
+class Seconds(Record):
     """A finite number of seconds; a validator for attrs, and a reader of text."""
 
     zero: bool = False

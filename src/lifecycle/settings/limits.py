@@ -7,11 +7,12 @@ import re
 import attrs
 from typing_extensions import Self, override
 
+from lifecycle._record import Record
 from lifecycle.settings.durations import Seconds, as_optional_float
 
 
-@attrs.frozen(kw_only=True)
-class Limits:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Limits(Record):
     """Timeouts of one component, in seconds; None leaves what its declaration says.
 
     Raises:

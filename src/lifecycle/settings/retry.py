@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from lifecycle._record import Record
 from lifecycle.errors import SettingsError
 from lifecycle.settings.durations import Seconds, as_float, rule
 
@@ -35,8 +36,8 @@ def _are_exceptions(value: object) -> bool:
     )
 
 
-@attrs.frozen
-class Retry:
+@attrs.frozen(eq=False, repr=False)
+class Retry(Record):
     """A start that fails is tried again, after pauses that grow: 0.1, 0.2, 0.4 s with the defaults.
 
     All attempts and pauses share the component's one `start_timeout`.
