@@ -22,7 +22,7 @@ SABOTAGES: Final = [
         "K1",
         "a drain that is cut before its task has run takes the whole life with it",
         "_engine/host.py",
-        "            self._hook_scope = anyio.CancelScope()\n        self._orders",
+        "            self._hook_scope = self.engine.loop.new_scope()\n        self._orders",
         "            pass\n        self._orders",
     ),
     Sabotage(

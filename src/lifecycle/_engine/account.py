@@ -87,6 +87,7 @@ class Account:
 
     def report(self, states: Sequence[State], reason: str, duration: float) -> Report:
         """Draw it up; the first error carries it, and names the others."""
+        names = [node.name for node in self._nodes]
         components = {
             node.name: ComponentReport(
                 name=node.name,
@@ -96,7 +97,7 @@ class Account:
                 drain_time=self.times["drain"].get(node.index),
                 stop_time=self.times["stop"].get(node.index),
                 optional=node.optional,
-                requires=tuple(self._nodes[d].name for d in node.dependencies),
+                requires=tuple([names[d] for d in node.dependencies]),
             )
             for node in self._nodes
         }

@@ -205,7 +205,7 @@ class Engine:
         """Let the keeper go once it is the only one left."""
         for host in self.hosts:
             if host is not None and not host.ended:
-                await host.over.wait()
+                await host.wait_ended()
         await self.companions.over()
         self.keeper.end()
 
@@ -346,8 +346,8 @@ class Engine:
     ) -> None:
         """Start a task, in a copy of a context; by default the engine's own."""
         assert self._tasks is not None  # noqa: S101  it runs
-        start_soon = functools.partial(self._tasks.start_soon, run, name=f"lifecycle: {name}")
-        (self._context if context is None else context).copy().run(start_soon)  # type: ignore[unused-awaitable]
+        context = (self._context if context is None else context).copy()
+        context.run(self._tasks.start_soon, run, name=f"lifecycle: {name}")  # type: ignore[arg-type, unused-awaitable]
 
     def _enter(self, command: commands.Enter) -> None:
         phase = command.phase

@@ -18,8 +18,8 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import functools
+import inspect
 import traceback
-from collections import deque
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from lifecycle._core.component import Node
+    from lifecycle._engine.bell import Bell
     from lifecycle._engine.engine import Engine
     from lifecycle.errors import CrashedError, Hook, RunError
 
@@ -60,17 +61,21 @@ class Host(Timed):
     own_check: Callable[[], Any] | None = None
     """The check that the object itself brings."""
     context: contextvars.Context | None = None
-    """What its start has set, once it is ready."""
+    """What its start has set, once it is ready; where there are checks, which run in it."""
     _life = lives.Value(None)
     _drain_hook: Callable[[], Any] | None = None
     _thrown: BaseException | None = None
-    _called: anyio.Event | None = None
+    _called: Bell | None = None
     """Made anew whenever the task waits for its next order."""
+    _orders: tuple[Drain | Stop, ...] = ()
+    """What it was told and has not done yet."""
     _is_called = False
     _is_parked = False
     _has_turn = False
     _awaiting: Any = None
     _thread: Thread | None = None
+    _over: Flag | None = None
+    """Made by who waits for the end of the task."""
 
     def __init__(self, engine: Engine, node: Node) -> None:
         """Prepare the life of a node; `run` is the life."""
@@ -78,8 +83,6 @@ class Host(Timed):
         self.lifetime: Lifetime[Any] = Lifetime(self)
         self.draining = Flag()
         self.stopping = Flag()
-        self.over = Flag()
-        self._orders: deque[Drain | Stop] = deque()
 
     def _start_expired(self) -> None:
         self.engine.starts.start_expired(self)
@@ -106,8 +109,8 @@ class Host(Timed):
         if isinstance(command, Drain):
             # From the first: what cuts the drain off may come before the task has run, and must
             # not cancel the whole life.
-            self._hook_scope = anyio.CancelScope()
-        self._orders.append(command)
+            self._hook_scope = self.engine.loop.new_scope()
+        self._orders += (command,)
         if not self._is_parked:
             self._call_up()
         elif not self._has_turn:
@@ -158,7 +161,13 @@ class Host(Timed):
         if self._thread is not None:
             self._thread.end()
         self._end(error)
-        self.over.set()
+        if self._over is not None:
+            self._over.set()
+
+    async def wait_ended(self) -> None:
+        """Return when its task is over."""
+        over = self._over = self._over or Flag()
+        await over.wait()
 
     async def _live(self) -> None:
         self._life = await self._start()
@@ -166,7 +175,8 @@ class Host(Timed):
             await self._discard()
             return
         self.ended = self._drain_hook is None and not self._life.has_stop
-        self.context = contextvars.copy_context()
+        if self.node.hooks.checks or self.own_check is not None:
+            self.context = contextvars.copy_context()
         self.engine.starts.has_started(self, self._life.value)
         if self.ended:
             return
@@ -226,8 +236,14 @@ class Host(Timed):
         if node.kind is Kind.BUILD:
             made = calling.call_coroutine(function, *args, **kwargs)
             return await self._start_object(await self._watch(made))
-        result = await self._watch(calling.call_only(in_thread, function, *args, **kwargs))
-        life: lives.Value = await self._watch(lives.function_life(node, in_thread, result))
+        if in_thread is None or calls.belongs_on_loop(function):
+            result = function(*args, **kwargs)
+        else:
+            result = await self._watch(in_thread(functools.partial(function, *args, **kwargs)))
+        if inspect.iscoroutine(result):
+            result = await self._watch(result)
+        life = lives.of_function(node, in_thread, result)
+        await self._watch(life.start())
         if node.hooks.drain is not None:
             self._drain_hook = functools.partial(node.hooks.drain, life.value)
         return life
@@ -236,7 +252,7 @@ class Host(Timed):
         node, in_thread = self.node, self.in_thread()
         found = hooks.hooks_of(node.name, value, node.hooks)
         manager = found.manager or found.sync_manager
-        entering = lives.manager_life(node.name, value, in_thread) if manager else None
+        entering = lives.of_manager(node.name, value, in_thread) if manager else None
         if entering is not None:
             await self._watch(entering.start())
             self._drain_hook = self._drain_of(entering.value, found)
@@ -257,8 +273,8 @@ class Host(Timed):
 
     async def _next_order(self) -> Drain | Stop:
         while not self._is_called and not self.engine.is_broken:
-            self._called = anyio.Event()
             if self._thrown is None and not self._scope.cancel_called:
+                self._called = self.engine.loop.new_bell()
                 self._is_parked = True
                 try:
                     await self._called.wait()
@@ -267,17 +283,19 @@ class Host(Timed):
                     self._crashed(error)
                 self._is_parked = False
             else:
+                self._called = called = anyio.Event()
                 with (
                     contextlib.suppress(anyio.get_cancelled_exc_class()),
                     anyio.CancelScope(shield=True),
                 ):
-                    await outlast(self._called)
+                    await outlast(called)
         if self._has_turn:
             self._has_turn = False
             self.engine.turns.taken()
         if not self._orders:
             return Stop(self.node.index, drain=False)  # the engine is broken: nobody will say it
-        order = self._orders.popleft()
+        order, *following = self._orders
+        self._orders = tuple(following)
         self._is_called = bool(self._orders)
         return order
 
@@ -298,7 +316,7 @@ class Host(Timed):
     async def _drain_within_stop(self) -> None:
         """It was never asked to drain, since the time for that was over: now, on half the time."""
         half = self.time_left / 2
-        self._hook_scope = anyio.CancelScope()
+        self._hook_scope = self.engine.loop.new_scope()
         alarm = self.engine.keeper.at(self.engine.loop.now() + half, self._cut_drain_short)
         error = await self._call_drain()
         alarm.cancel()
@@ -332,7 +350,7 @@ class Host(Timed):
             await self._stop_life()
             return
         shield = self._scope.cancel_called or self._thrown is not None
-        with anyio.CancelScope(shield=shield) as self._hook_scope:
+        with self.engine.loop.new_scope(shield=shield) as self._hook_scope:
             if self.expired:
                 self._hook_scope.cancel()
             await self._stop_life()
@@ -344,10 +362,8 @@ class Host(Timed):
             self.unwound_by = error
             raise
 
-    async def _call_stop(self) -> None:
-        self._awaiting = self._life.stop(self._thrown)
-        await self._awaiting
-        self._awaiting = None
+    def _call_stop(self) -> Awaitable[Any]:
+        return self._watch(self._life.stop(self._thrown))
 
     # --- the end -------------------------------------------------------------------------------
 
@@ -384,23 +400,23 @@ class Host(Timed):
         """Whether the caller is sync code of this component."""
         return self._thread is not None and self._thread.is_current
 
-    async def _around(
+    def _around(
         self,
         hook: Literal["start", "run", "drain", "stop"],
         function: Callable[..., Any] | None,
         proceed: Callable[[], Awaitable[Any]],
         *,
         attempt: int = 1,
-    ) -> Any:
-        """Call a hook, within the instruments that are in force."""
+    ) -> Awaitable[Any]:
+        """Call a hook, within the instruments that are in force; what this returns is awaited."""
         if not self.engine.instruments:
-            return await proceed()
+            return proceed()
         sync = function is not None and hook != "run" and not calls.belongs_on_loop(function)
         in_thread = self.in_thread() if sync else None
         call = HookCall(
             self.engine.system, self.node.name, hook, attempt, in_thread, spans=self._spans(hook)
         )
-        return await self._watch(self.engine.instruments.around(call, proceed))
+        return self._watch(self.engine.instruments.around(call, proceed))
 
     def _spans(self, hook: str) -> bool:
         if hook == "start":  # what it gives is not known yet

@@ -73,7 +73,7 @@ class Hold:
             return
         self._in_flight.take_in(self)
         if self._on_cut is None and loop.in_task():
-            self._scope = anyio.CancelScope()
+            self._scope = loop.new_scope()
             self._scope.__enter__()
             self._token = holding.set(self)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import inspect
 from collections.abc import AsyncGenerator, Generator
+from types import AsyncGeneratorType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from lifecycle._engine import calling
@@ -50,6 +50,9 @@ class Value:
     def stop_function(self) -> Callable[..., Any]:
         """What is called at the stop, as far as it tells sync from async."""
         return self.stop
+
+    async def start(self) -> None:
+        """Do nothing."""
 
     async def stop(self, thrown: BaseException | None) -> None:
         """Do nothing."""
@@ -180,9 +183,7 @@ def entered_sync(manager: contextlib.AbstractContextManager[Any]) -> Generator[A
         yield value
 
 
-def manager_life(
-    name: str, value: Any, in_thread: InThread | None
-) -> AsyncLife | ThreadLife | None:
+def of_manager(name: str, value: Any, in_thread: InThread | None) -> AsyncLife | ThreadLife | None:
     """The life of a context manager; None where it is not one."""
     given = value  # kept as it is typed: narrowing to a generic class would lose its arguments
     if isinstance(value, contextlib.AbstractAsyncContextManager):
@@ -192,28 +193,22 @@ def manager_life(
     return None
 
 
-async def function_life(node: Node, in_thread: InThread | None, result: Any) -> Value:
-    """Start the life that a component function's result is.
+def of_function(node: Node, in_thread: InThread | None, result: Any) -> Value:
+    """The life that a component function's result is; it is yet to be started.
 
     Raises:
         InvalidComponentError: it is not one.
 
     """
-    if inspect.iscoroutine(result):
-        result = await result
-    given = result
-    if isinstance(result, AsyncGenerator):
-        life = AsyncLife(node.name, given)
-        await life.start()
-        return life
-    if isinstance(result, Generator):
-        sync_life = ThreadLife(node.name, given, in_thread)
-        await sync_life.start()
-        return sync_life
+    given = result  # kept as it is typed: narrowing to a generic class would lose its arguments
+    # The types first: to ask an abstract class takes longer.
+    if isinstance(result, (AsyncGeneratorType, AsyncGenerator)):
+        return AsyncLife(node.name, given)
+    if isinstance(result, (GeneratorType, Generator)):
+        return ThreadLife(node.name, given, in_thread)
     if node.enter:
-        entering = manager_life(node.name, result, in_thread)
+        entering = of_manager(node.name, result, in_thread)
         if entering is not None:
-            await entering.start()
             return entering
     if isinstance(result, _MADE_BY_CONTEXTLIB):
         raise InvalidComponentError(node.name, MANAGER)

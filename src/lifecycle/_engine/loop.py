@@ -7,6 +7,7 @@ one to tell the time there. Both are taken from asyncio and trio here, and nowhe
 from __future__ import annotations
 
 import contextlib
+import functools
 import heapq
 import itertools
 import math
@@ -19,8 +20,12 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from lifecycle._engine.bell import FutureBell
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+
+    from lifecycle._engine.bell import Bell
 
 
 def in_trio() -> bool:
@@ -38,21 +43,29 @@ class Loop:
         self.now: Callable[[], float]
         """The time, in seconds, on the loop's clock; may be asked from any thread."""
         self.current_task: Callable[[], object]
-        """The task that runs now; raises RuntimeError, or gives None, where none does."""
+        """The task that runs now; raises RuntimeError, or gives None, where none does. To be asked
+        on the thread of the loop."""
         self._call_soon: Callable[[Callable[[], object]], object]
+        self.new_bell: Callable[[], Bell]
+        """Makes what wakes one task, once."""
+        self.new_scope: type[anyio.CancelScope] = type(anyio.CancelScope())
+        """The class of the scopes here: anyio's own looks for it each time, which takes longer than
+        all the rest, and there is one for each component, and each piece of work."""
         if in_trio():
             import trio  # noqa: PLC0415  an extra; it runs, so it is there
 
             self.now = trio.lowlevel.current_clock().current_time
             self.current_task = trio.lowlevel.current_task
             self._call_soon = trio.lowlevel.current_trio_token().run_sync_soon
+            self.new_bell = type(anyio.Event())
         else:
             import asyncio  # noqa: PLC0415  not needed, and slow to import, for those on trio
 
             loop = asyncio.get_running_loop()
             self.now = loop.time
-            self.current_task = asyncio.current_task
+            self.current_task = functools.partial(asyncio.current_task, loop)
             self._call_soon = loop.call_soon_threadsafe
+            self.new_bell = functools.partial(FutureBell, loop.create_future)
 
     def on_its_thread(self) -> bool:
         """Whether the caller runs on the thread of the loop."""
@@ -112,16 +125,21 @@ def woken_by_signals() -> Generator[None]:
 class Alarm:
     """Something that is to be done at a certain time, unless it is cancelled before."""
 
-    __slots__ = ("action", "time")
+    __slots__ = ("_new", "action", "number", "time")
 
-    def __init__(self, time: float, action: Callable[[], object]) -> None:
-        """Note what is to be done, and when, on the loop's clock."""
+    def __init__(
+        self, time: float, number: int, action: Callable[[], object], new: dict[int, Alarm]
+    ) -> None:
+        """Note what is to be done, and when, on the loop's clock; it is one of the new ones."""
         self.time = time
+        self.number = number
         self.action: Callable[[], object] | None = action
+        self._new = new
 
     def cancel(self) -> None:
         """Forget it."""
         self.action = None
+        self._new.pop(self.number, None)
 
 
 class Keeper:
@@ -134,6 +152,9 @@ class Keeper:
     def __init__(self, loop: Loop) -> None:
         """Keep the time of a loop."""
         self._loop = loop
+        self._new: dict[int, Alarm] = {}
+        """Those that were set since the keeper last woke. Most are cancelled soon, and leave
+        nothing behind: they never get onto the heap."""
         self._heap: list[tuple[float, int, Alarm]] = []
         self._count = itertools.count()
         self._posts: deque[Callable[[], object]] = deque()
@@ -146,9 +167,10 @@ class Keeper:
 
     def at(self, time: float, action: Callable[[], object]) -> Alarm:
         """Do something at a time. To be called on the loop."""
-        alarm = Alarm(time, action)
+        number = next(self._count)
+        alarm = Alarm(time, number, action, self._new)
         if time < math.inf:
-            heapq.heappush(self._heap, (time, next(self._count), alarm))
+            self._new[number] = alarm
             if time < self._sleep.deadline:  # noqa: PLR1730  setting it costs, and most are later
                 self._sleep.deadline = time
         return alarm
@@ -200,16 +222,21 @@ class Keeper:
         self._woken.set()
 
     def _next(self) -> float:
+        """When there is something to do."""
+        return -math.inf if self._posts or self._over else self._next_alarm()
+
+    def _next_alarm(self) -> float:
+        for alarm in self._new.values():
+            heapq.heappush(self._heap, (alarm.time, alarm.number, alarm))
+        self._new.clear()
         while self._heap and self._heap[0][2].action is None:
             heapq.heappop(self._heap)
-        if self._posts or self._over:
-            return -math.inf
         return self._heap[0][0] if self._heap else math.inf
 
     def _do_what_is_due(self) -> None:
         self.do_posted()
         now = self._loop.now()
-        while self._heap and self._heap[0][0] <= now:
+        while self._next_alarm() <= now:
             alarm = heapq.heappop(self._heap)[2]
             action, alarm.action = alarm.action, None
             if action is not None:

@@ -10,8 +10,6 @@ import functools
 import math
 from typing import TYPE_CHECKING
 
-import anyio
-
 from lifecycle._core.budget import UNWIND
 
 if TYPE_CHECKING:
@@ -48,7 +46,7 @@ class Timed:
         """No hook runs yet."""
         self.engine = engine
         self.node = node
-        self._scope = self._hook_scope = anyio.CancelScope()
+        self._scope = self._hook_scope = engine.loop.new_scope()
 
     def _start_expired(self) -> None:
         """The start has used up its time, and is being cancelled."""
@@ -114,6 +112,7 @@ class Timed:
         self.hook = None
         if self._alarm is not None:
             self._alarm.cancel()
+            self._alarm = None
         return duration
 
     def _set_alarm(self) -> None:
