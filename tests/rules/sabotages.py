@@ -414,7 +414,7 @@ SABOTAGES: Final = [
         "K2",
         "`running` ends before what was abandoned",
         "_engine/engine.py",
-        'self._tasks.start_soon(self._end_keeper, name="lifecycle: the end")',
+        "await self._abandoned_have_ended()",
         "self._tasks.cancel_scope.cancel()",
     ),
     Sabotage(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import anyio
-
 from lifecycle.report import Work
 
 if TYPE_CHECKING:
@@ -29,8 +27,8 @@ class Body:
         """
         self._engine = engine
         self.is_kept = is_kept
-        self._task_id = anyio.get_current_task().id
-        self._scope = anyio.CancelScope()
+        self._task = engine.loop.current_task()
+        self._scope = engine.loop.new_scope()
         self._began = 0.0
         self.is_in_flight = False
         self.waits_for_the_end = False
@@ -54,7 +52,7 @@ class Body:
 
     def is_in_this_task(self) -> bool:
         """Whether the caller is the body itself, and not one of its tasks."""
-        return anyio.get_current_task().id == self._task_id
+        return self._engine.loop.current_task() is self._task
 
     def leave(
         self,

@@ -133,7 +133,8 @@ class Engine:
         self._queue: deque[commands.Command] = deque()
         self._context = contextvars.copy_context()
         self._shield = anyio.CancelScope(shield=True)
-        self.checks = anyio.CancelScope()
+        self.checks: anyio.CancelScope | None = None
+        """What ends the preflight checks early, while they run."""
         self._do = self._carried_out_by()
 
     def _carried_out_by(self) -> dict[type[Any], Callable[[Any], None]]:
@@ -162,11 +163,9 @@ class Engine:
                     try:
                         await self._run()
                         self._close()
-                    except BaseException:
+                        await self._abandoned_have_ended()
+                    finally:
                         self.keeper.end()  # nothing else does
-                        raise
-                    # What is left now was abandoned; the group waits for it.
-                    self._tasks.start_soon(self._end_keeper, name="lifecycle: the end")
             if self._fault is not None:  # it came after the report
                 raise self._fault
         finally:
@@ -201,13 +200,12 @@ class Engine:
         await self.health.over()
         await self.companions.stop()
 
-    async def _end_keeper(self) -> None:
-        """Let the keeper go once it is the only one left."""
+    async def _abandoned_have_ended(self) -> None:
+        """Return when the keeper is the only one left."""
         for host in self.hosts:
             if host is not None and not host.ended:
                 await host.wait_ended()
         await self.companions.over()
-        self.keeper.end()
 
     def _close(self) -> None:
         self.apply(self.machine.closed)

@@ -42,10 +42,13 @@ async def run_checks(engine: Engine, checks: Sequence[Any]) -> list[BaseExceptio
             events.CheckEnded, check=name, duration=engine.loop.now() - began, error=failure
         )
 
-    with engine.checks:
+    if not checks:
+        return []
+    with anyio.CancelScope() as engine.checks:
         async with anyio.create_task_group() as group:
             for number, check in enumerate(checks):
                 group.start_soon(run_one, number, check, name=f"lifecycle: check {_name_of(check)}")
+    engine.checks = None
     return [failures[number] for number in sorted(failures)]
 
 
