@@ -327,6 +327,31 @@ UNFIT = """
 def writable():
     raise OSError("read-only file system")
 """
+PROBED = f"""{ENDS.replace("if status.ready:", "if status.ready and await looked_at():")}
+import logging, re, socket
+import anyio.to_thread
+
+ports = []
+
+class Ports(logging.Handler):
+    def emit(self, record):
+        ports.extend(map(int, re.findall(r"answered at 127.0.0.1:(\\d+)", record.getMessage())))
+
+logging.getLogger("lifecycle").addHandler(Ports())
+logging.getLogger("lifecycle").setLevel(logging.INFO)
+
+async def looked_at():
+    for path in (b"/health", b"/ready", b"/startup", b"/"):
+        os.write(1, await anyio.to_thread.run_sync(get, path) + b"\\n")
+    return True
+
+def get(path):
+    with socket.create_connection((b"127.0.0.1", ports[0])) as connection:
+        connection.sendall(b"GET " + path + b" HTTP/1.1\\r\\nHost: localhost\\r\\n")
+        connection.sendall(b"Accept: text/html\\r\\nConnection: close\\r\\n\\r\\n")
+        with connection.makefile("rb") as answer:
+            return b"answered " + answer.read().split(b"\\r\\n")[0]
+"""
 
 
 @pytest.mark.parametrize(
@@ -360,4 +385,16 @@ def test_nothing_is_loaded_once_a_run_has_begun(
     assert (code, "begins") == (ran.returncode, lines[0]), ran.stderr
     assert said in ran.stderr
     assert [] == [line for line in lines if line.startswith("loads lifecycle")]
+    assert [] == [line for line in lines[first:] if line.startswith("loads ")]
+
+
+def test_nothing_is_loaded_to_answer_probes() -> None:
+    """Nor is anything read: whoever looks at a page does not hold the service up."""
+    pytest.importorskip("h11")
+    ran = run(f"{HEADER}{PROBED}\nwatched(probes='127.0.0.1:0')\n")
+
+    lines = ran.stdout.splitlines()
+    first = next(at for at, line in enumerate(lines) if line.startswith("told ComponentStarting"))
+    assert 0 == ran.returncode, ran.stderr
+    assert ["answered HTTP/1.1 200 OK"] * 4 == [s for s in lines if s.startswith("answered ")]
     assert [] == [line for line in lines[first:] if line.startswith("loads ")]

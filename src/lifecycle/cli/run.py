@@ -70,9 +70,10 @@ def program(
     with signals.handling(settings.signals):
         with Watch(settings):
             _let_in(settings.signals)
+            run = lifecycle.run  # which has to be imported, too
             registry = load(options.target)
         try:
-            lifecycle.run(
+            run(
                 registry,
                 settings,
                 backend=options.backend,

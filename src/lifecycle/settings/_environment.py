@@ -16,13 +16,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("lifecycle.settings")
 
-_LIMIT = re.compile(r"(?P<name>.*[^_])_(?P<hook>START|DRAIN|STOP)_TIMEOUT")
+# Compiled, and kept by `re`, where they are needed: rarely.
+_LIMIT = r"(?P<name>.*[^_])_(?P<hook>START|DRAIN|STOP)_TIMEOUT"
 _LIMIT_RULES = {"start": Seconds(), "drain": Seconds(zero=True), "stop": Seconds()}
 
 # What Kubernetes puts into every container for a Service called `lifecycle` or `lifecycle-…`.
-_SERVICE_LINK = re.compile(
-    r"(.*_)?(SERVICE_(HOST|PORT(_.*)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
-)
+_SERVICE_LINK = r"(.*_)?(SERVICE_(HOST|PORT(_.*)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
 
 
 def read(
@@ -54,11 +53,11 @@ def read(
         if rest in fields:
             field = fields[rest]
             values[field] = _read_one(variable, text, readers[field])
-        elif match := _LIMIT.fullmatch(rest):
+        elif match := re.fullmatch(_LIMIT, rest):
             name, hook = EnvName(match["name"], variable), match["hook"].lower()
             limit = Limits(**{hook: _read_one(variable, text, _LIMIT_RULES[hook].read)})
             limits[name] = limit.over(limits.get(name, NO_LIMITS))
-        elif prefix and not _SERVICE_LINK.fullmatch(rest):
+        elif prefix and not re.fullmatch(_SERVICE_LINK, rest):
             _warn(prefix, rest, list(fields))
     return values, limits
 

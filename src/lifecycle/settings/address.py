@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 EXPECTED = 'an address, "HOST:PORT" or ":PORT", as in ":8081"'
-_ADDRESS = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<host>[^\[\]:\s]*)):(?P<port>[0-9]{1,5})")
+_ADDRESS = r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<host>[^\[\]:\s]*)):(?P<port>[0-9]{1,5})"
 _LAST_PORT = 65535
 
 
@@ -17,7 +17,7 @@ def parse_address(text: str) -> tuple[str | None, int]:
     Raises:
         ValueError: It is no address; the message says what would be.
     """
-    match = _ADDRESS.fullmatch(text if ":" in text else f":{text}")
+    match = re.fullmatch(_ADDRESS, text if ":" in text else f":{text}")
     if match is None or int(match["port"]) > _LAST_PORT or not _is_v6(match["v6"]):
         raise ValueError(EXPECTED)
     return match["v6"] or match["host"] or None, int(match["port"])

@@ -5,16 +5,28 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-from importlib import resources
+import pkgutil
+from types import MappingProxyType
+from typing import Final
 
 from lifecycle.probes.page.markup import Markup
 
 
-@functools.cache
+def _read(name: str) -> Markup:
+    data = pkgutil.get_data(__name__, name)
+    assert data is not None  # noqa: S101  only a loader that reads no files has none
+    return Markup(data.decode())
+
+
+# Read before anything runs: who asks for the page must not wait for a disk, or need a descriptor.
+_ASSETS: Final = MappingProxyType(
+    {name: _read(name) for name in ("page.css", "page.js", "signs.svg")}
+)
+
+
 def asset(name: str) -> Markup:
-    """Read a file that is shipped with the page."""
-    package = __name__.rpartition(".")[0]
-    return Markup(resources.files(package).joinpath(name).read_text("utf-8"))
+    """Give a file that is shipped with the page."""
+    return _ASSETS[name]
 
 
 @functools.cache
