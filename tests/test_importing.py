@@ -91,7 +91,7 @@ def test_a_program_loads_what_starts_others_only_where_it_does() -> None:
     """
     ran = run("""
         import sys, lifecycle
-        def there(): return sorted({"lifecycle.program", "subprocess"} & set(sys.modules))
+        def there(): return sorted({"lifecycle.program", "lifecycle.processes"} & set(sys.modules))
         print(there())
         from lifecycle import run
         print(run.__module__, there())
@@ -102,7 +102,7 @@ def test_a_program_loads_what_starts_others_only_where_it_does() -> None:
     assert [
         "[]",
         "lifecycle.program ['lifecycle.program']",
-        "['lifecycle.program', 'subprocess']",
+        "['lifecycle.processes', 'lifecycle.program']",
     ] == ran.stdout.splitlines()
 
 
