@@ -281,8 +281,8 @@ SABOTAGES: Final = [
         "D10",
         "a cancellation from outside reaches the shutdown",
         "_engine/running.py",
-        "with anyio.CancelScope(shield=True):\n            await outlast(engine.ended)",
-        "with anyio.CancelScope():\n            await outlast(engine.ended)",
+        "with engine.loop.new_scope(shield=True):\n            await outlast(engine.ended)",
+        "with engine.loop.new_scope():\n            await outlast(engine.ended)",
     ),
     Sabotage(
         "D11",

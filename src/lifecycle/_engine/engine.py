@@ -132,7 +132,7 @@ class Engine:
         self._since = [self._began] * size
         self._queue: deque[commands.Command] = deque()
         self._context = contextvars.copy_context()
-        self._shield = anyio.CancelScope(shield=True)
+        self._shield = self.loop.new_scope(shield=True)
         self.checks: anyio.CancelScope | None = None
         """What ends the preflight checks early, while they run."""
         self._do = self._carried_out_by()
@@ -192,7 +192,7 @@ class Engine:
         else:
             self.starts.begin()
             self.apply(self.machine.begin)
-        with anyio.CancelScope(shield=True):
+        with self.loop.new_scope(shield=True):
             await outlast(self.settled)
         if self._fault is not None:
             self.keeper.end()

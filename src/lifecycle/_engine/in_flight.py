@@ -67,14 +67,15 @@ class Hold:
 
     def __enter__(self) -> None:
         """Take the work in."""
-        loop = self.engine.loop
+        in_flight = self._in_flight
+        loop = in_flight.engine.loop
         if not loop.on_its_thread():
-            self._in_flight.take_in_from_thread(self)
+            in_flight.take_in_from_thread(self)
             return
-        self._in_flight.take_in(self)
+        in_flight.take_in(self)
         if self._on_cut is None and loop.in_task():
-            self._scope = loop.new_scope()
-            self._scope.__enter__()
+            scope = self._scope = loop.new_scope()
+            scope.__enter__()
             self._token = holding.set(self)
 
     def __exit__(
@@ -157,7 +158,7 @@ class InFlight:
             raise ClosedError(self.name_of(component), reason)
         hold.began = self.engine.loop.now()
         self._holds[hold] = True
-        self.engine.machine.held(hold.component)
+        machine.held(component)
 
     def take_in_from_thread(self, hold: Hold) -> None:
         """The same from another thread: decided on the loop, so that no drain ends in between."""
@@ -183,16 +184,15 @@ class InFlight:
         if not self.engine.loop.on_its_thread():
             self.engine.keeper.post(functools.partial(self.release, hold, error))
             return
-        if hold not in self._holds:  # written off before
-            return
         if (
-            error is not None
-            and not hold.cut
-            and isinstance(error, anyio.get_cancelled_exc_class())
+            error is None
+            or hold.cut
+            or hold not in self._holds  # written off before
+            or not isinstance(error, anyio.get_cancelled_exc_class())
         ):
-            self._release_cancelled(hold)
-        else:
             self._release(hold)
+        else:
+            self._release_cancelled(hold)
 
     def _release_cancelled(self, hold: Hold) -> None:
         """It ended by somebody else's cancellation: that is a loss where we are in trouble."""

@@ -158,8 +158,8 @@ class Keeper:
         self._heap: list[tuple[float, int, Alarm]] = []
         self._count = itertools.count()
         self._posts: deque[Callable[[], object]] = deque()
-        self._woken = anyio.Event()
-        self._sleep = anyio.CancelScope()
+        self._woken = loop.new_bell()
+        self._sleep = loop.new_scope()
         self._over = False
         self._finished = False
         self.on_fault: Callable[[Exception], object] | None = None
@@ -208,13 +208,14 @@ class Keeper:
         """Ring until the end. To be run shielded."""
         while not self._over:
             self._do_what_is_due()
+            self._woken = self._loop.new_bell()
             # A native cancellation (asyncio's teardown cancels every task) must not end it: it
             # is what bounds the cleanup that goes on.
-            with contextlib.suppress(anyio.get_cancelled_exc_class()):
-                with anyio.CancelScope(deadline=self._next()) as self._sleep:
-                    await self._woken.wait()
-            if self._woken.is_set():
-                self._woken = anyio.Event()
+            with (
+                contextlib.suppress(anyio.get_cancelled_exc_class()),
+                self._loop.new_scope(deadline=self._next()) as self._sleep,
+            ):
+                await self._woken.wait()
         self._finished = True
         self.do_posted()
 

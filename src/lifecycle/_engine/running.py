@@ -128,7 +128,7 @@ class Running:
 
     async def _outlast(self, engine: Engine) -> None:
         """Wait until no task is left, whatever is cancelled meanwhile."""
-        with anyio.CancelScope(shield=True):
+        with engine.loop.new_scope(shield=True):
             await outlast(engine.ended)
 
     def _ask(self, engine: Engine, error: BaseException | None) -> None:
