@@ -130,6 +130,9 @@ def test_crashes_and_hangs_are_mended(tmp_path: Path) -> None:
                 "kept": Proxy(shops.service, keeps=8, timeout=2),
                 "slow": Proxy(shops.service, path="/slow?seconds=1", timeout=3),
             }
+            async with anyio.create_task_group() as tasks:
+                for _ in shops.pods:  # a connection to each, so that each trouble meets one
+                    tasks.start_soon(clients["kept"].send)
             async with loaded() as load:
                 load.send(clients["new"], rate=10)
                 load.send(clients["kept"], rate=20)
