@@ -1,8 +1,8 @@
 """Changes one thing in `_core` after the other, and sees whether a test fails: ``nox -s mutation``.
 
 It works on a copy in ``build/mutation``, and goes on where it was interrupted; ``--fresh`` begins
-anew. What survives has to be in ``survivors.md``, with the reason; what does not survive any more
-has to leave it.
+anew, as it has to once `_core` or its tests have changed. What survives has to be in
+``survivors.md``, with the reason; what does not survive any more has to leave it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ _OF_THE_REST: Final = (
     ["-k", "not thousand and not hash_seed", "tests/core", _WITHOUT],
     ["tests/core", "tests/declaring", "tests/messages", "tests/settings", _WITHOUT],
 )
-"""Tests of a mutant, and those of one that survives the first."""
+"""Tests of a mutant, and those of one that survives the first, and that nobody has explained."""
+_THOROUGH: Final = "thoroughly"
 
 
 def main() -> None:
@@ -58,11 +59,12 @@ def main() -> None:
             commands.init(modules.find_modules([CORE]), database, {})
         for tests in (*_OF_MACHINE, *_OF_THE_REST):
             assert passes(tests, keep=True), f"it fails without a mutant: {tests}"
-        go_on(database)
+        try_all(database)
+        told = explained()
+        try_survivors(database, told)
         done = list(database.completed_work_items)
     skipped = sum(result.worker_outcome is WorkerOutcome.SKIPPED for _, result in done)
     found = [found for item, result in done if (found := survivor(item, result))]
-    told = explained()
     unexplained = [one for one in found if one not in told]
     print(f"{len(done) - skipped} mutants, {len(found)} survived")
     for one in unexplained:
@@ -81,13 +83,14 @@ def prepare(*, fresh: bool) -> None:
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(ROOT / folder, COPY / folder, ignore=ignored)
         shutil.copy(ROOT / "pyproject.toml", COPY)
+    shutil.copytree(ROOT / CORE, COPY / CORE, dirs_exist_ok=True)  # a mutant may have been left
     os.chdir(COPY)
     sys.path.insert(0, str(COPY / "src"))
     os.environ["PYTHONPATH"] = str(COPY / "src")
 
 
-def go_on(database: WorkDB) -> None:
-    """Try what was not tried yet."""
+def try_all(database: WorkDB) -> None:
+    """Try what was not tried yet, with the tests that take least."""
     waiting = list(database.pending_work_items)
     for number, item in enumerate(waiting, start=1):
         result = attempt(item.mutations[0])
@@ -96,17 +99,31 @@ def go_on(database: WorkDB) -> None:
             print(f"{number} of {len(waiting)} {survivor(item, result) or ''}", flush=True)
 
 
-def attempt(mutation: MutationSpec) -> WorkResult:
+def try_survivors(database: WorkDB, told: list[Survivor]) -> None:
+    """Try what has survived again, with all tests, but for what is explained."""
+    for item, result in list(database.completed_work_items):
+        one = survivor(item, result)
+        if one and one not in told and result.output != _THOROUGH:
+            again = attempt(item.mutations[0], thoroughly=True)
+            database.set_result(item.job_id, again)
+            print(f"{again.test_outcome}: {one}", flush=True)
+
+
+def attempt(mutation: MutationSpec, *, thoroughly: bool = False) -> WorkResult:
     """Try one mutant."""
     if is_of_signature(mutation):
         return WorkResult(WorkerOutcome.SKIPPED)
     operator = get_operator(mutation.operator_name)()
     with use_mutation(mutation.module_path, operator, mutation.occurrence) as (before, after):
         tests = _OF_MACHINE if mutation.module_path.name in _MACHINE else _OF_THE_REST
-        survives = all(passes(some) for some in tests)
+        outcome = TestOutcome.SURVIVED if passes(tests[thoroughly]) else TestOutcome.KILLED
     lines = difflib.unified_diff(before.splitlines(), (after or "").splitlines(), n=0, lineterm="")
-    outcome = TestOutcome.SURVIVED if survives else TestOutcome.KILLED
-    return WorkResult(WorkerOutcome.NORMAL, test_outcome=outcome, diff="\n".join(lines))
+    return WorkResult(
+        WorkerOutcome.NORMAL,
+        output=_THOROUGH if thoroughly else None,
+        test_outcome=outcome,
+        diff="\n".join(lines),
+    )
 
 
 def is_of_signature(mutation: MutationSpec) -> bool:
