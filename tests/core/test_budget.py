@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifecycle._core.budget import LEAST, Budget, followers, hook_deadline, margin
+from lifecycle._core.budget import LEAST, UNWIND, Budget, followers, hook_deadline, margin
 from lifecycle._core.component import Kind, Node
 
 INSTANT = 1e-6
@@ -34,6 +34,12 @@ def budgets(draw: st.DrawFn) -> tuple[float, float, Budget]:
 def test_a_little_is_kept_back(grace: float, less: float) -> None:
     """Everything is planned to end 0.5 s before the grace period does, or a tenth of it."""
     assert less == pytest.approx(margin(grace))
+
+
+@pytest.mark.rule("D4", "D8")
+def test_half_a_second_to_unwind() -> None:
+    """That is what is left to whoever was cancelled, before it is abandoned."""
+    assert 0.5 == UNWIND
 
 
 @pytest.mark.rule("D7")

@@ -160,8 +160,8 @@ def hidden(a: int) -> int:
 
 @pytest.mark.parametrize(
     "function",
-    [everything, plain, hidden, lambda a, b=1: a + b],
-    ids=["all", "none", "one", "lambda"],
+    [everything, plain, hidden, lambda a, b=1: a + b, lambda a, *, b: a + b],
+    ids=["all", "none", "one", "lambda", "one_each"],
 )
 def test_parameters_are_those_of_inspect(function: Callable[..., Any]) -> None:
     """The quick way for plain functions finds what `inspect.signature` finds, but the variadic."""

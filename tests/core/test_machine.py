@@ -105,6 +105,18 @@ def test_work_in_flight() -> None:
     assert told(machine.released(None)) == "Enter(closing) Stop(b, False)"
 
 
+@pytest.mark.rule("D3", "D4")
+def test_work_of_what_has_drained() -> None:
+    """It is waited for like any other, and its component drains no second time."""
+    machine = running(node(A), node(B, A))
+    machine.shut_down(delay=False)
+    machine.drained(B)
+    machine.held(B)
+
+    assert told(machine.drained(A)) == "HasDrained(a)"
+    assert told(machine.released(B)) == "Enter(closing) Stop(b, False)"
+
+
 @pytest.mark.rule("D4")
 def test_the_drain_is_over() -> None:
     """Work is cut before hooks are; what was not asked to drain does so as a part of its stop."""

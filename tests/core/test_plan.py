@@ -29,6 +29,15 @@ def test_the_critical_path() -> None:
     assert (("b", "c"), 10) == (bounded.critical_path, bounded.worst_start)
 
 
+def test_what_takes_no_time_shortens_no_chain() -> None:
+    """A value that is made of another stands in the chain, and adds nothing to it."""
+    shop = Registry("shop")
+    a = shop.component(name="a", start_timeout=5, stop_timeout=3)(lambda: 1)
+    shop.component(name="b", start_timeout=4, stop_timeout=2, requires=a.map(str))(lambda: 1)
+    plan = shop.plan()
+    assert (9, 5) == (plan.worst_start, plan.worst_shutdown)
+
+
 def test_the_worst_shutdown() -> None:
     """The worst shutdown is the delay, the longest chain of drains, and that of stops."""
     shop = Registry("shop")

@@ -34,7 +34,10 @@ CORE = Path("src", "lifecycle", "_core")
 
 _MACHINE: Final = {
     f"{name}.py"
-    for name in ("machine", "edges", "ledger", "in_flight", "starting", "draining", "stopping")
+    for name in (
+        *("machine", "transitions", "commands", "edges", "ledger", "in_flight"),
+        *("starting", "draining", "stopping"),
+    )
 }
 _STORIES, _EXPLORED = "tests/core/test_machine.py", "tests/core/test_machine_explored.py"
 _OF_MACHINE: Final = (
@@ -44,7 +47,7 @@ _OF_MACHINE: Final = (
 _WITHOUT: Final = "--ignore-glob=*/test_machine*"
 _OF_THE_REST: Final = (
     ["-k", "not thousand and not hash_seed", "tests/core", _WITHOUT],
-    ["tests/core", "tests/declaring", "tests/messages", "tests/settings", _WITHOUT],
+    ["tests/declaring", "tests/settings", "tests/messages", "tests/core", _WITHOUT],
 )
 """Tests of a mutant, and those of one that survives the first, and that nobody has explained."""
 _THOROUGH: Final = "thoroughly"
