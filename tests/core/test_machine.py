@@ -133,6 +133,35 @@ def test_the_drain_is_over() -> None:
 
 
 @pytest.mark.rule("D4")
+def test_a_deadline_before_the_drain() -> None:
+    """Cuts nothing: it was somebody else's."""
+    machine = running(node(A))
+    machine.held(A)
+
+    assert told(machine.drain_over()) == ""
+    assert machine.accepts_work
+
+
+@pytest.mark.rule("R4", "D4")
+def test_what_waits_for_the_body_alone() -> None:
+    """Whether all but the body has drained is known while it drains, and at no other time."""
+    machine = running(node(A))
+    machine.body_began()
+    known = [machine.has_drained]
+
+    machine.shut_down(delay=False)
+    known.append(machine.has_drained)
+    machine.held(None)
+    machine.drained(A)
+    known.append(machine.has_drained)
+    machine.released(None)
+    known.append(machine.has_drained)
+    machine.body_ended()
+
+    assert [False, False, False, True, False] == [*known, machine.has_drained]
+
+
+@pytest.mark.rule("D4")
 def test_the_time_of_one_component_is_over() -> None:
     """The drain of the others goes on."""
     machine = running(node(A), node(B, A))

@@ -79,8 +79,17 @@ def _look_at_answers(view: View, machine: Machine) -> None:
         check(machine.is_cut(who) is view.timed_out[who], "is_cut(", who, ") is wrong")
     takes_work = not (view.closing or view.over)
     check(machine.accepts_work is takes_work, "accepts_work is wrong")
+    if not view.closing:
+        check(machine.has_drained is _has_drained(view), "has_drained is wrong")
     blamed = {who: other for who, other in enumerate(view.blame) if other is not None}
     check(machine.blame == blamed, "blame is wrong")
+
+
+def _has_drained(view: View) -> bool:
+    """Whether the close waits for nothing, or for the body alone."""
+    if not view.winds_down or view.awaits_body or any(view.holds):
+        return False
+    return HOOK not in view.drain if view.over else view.all_drained()
 
 
 def _state_of(view: View, who: int) -> State:

@@ -31,6 +31,7 @@ from tests.core.explorer.view import (
     ENDED,
     HOOK,
     IDLE,
+    NOT_CUT,
     READY,
     SKIPPED,
     STARTING,
@@ -153,11 +154,13 @@ def _cut_work(view: View, command: c.CutWork) -> None:
     if who is None:
         check(view.over, command, "while there is time")
         check(any(view.holds), command, "of nothing")
+        check(view.cut[SYSTEM] == NOT_CUT, command, "twice")
         view.cut_holds = view.holds.copy()
         view.cut[SYSTEM] = CUT
     else:
         check(view.timed_out[who], command, "while there is time")
         check(view.holds[who], command, "of nothing")
+        check(view.cut[who] == NOT_CUT, command, "twice")
         view.cut_holds[who] = view.holds[who]
         view.cut[who] = CUT
     _lose(view)
