@@ -1,8 +1,12 @@
-"""Runs the Python in README.md, and sees that no file of tests leaves a thread to the next."""
+"""What holds for all tests: no file leaves a thread to the next, and none is run by `nohup`.
+
+It runs the Python in README.md, too.
+"""
 
 from __future__ import annotations
 
 import gc
+import signal
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -27,6 +31,15 @@ POLLER = "(_poll_wrapper)"
 
 LONG = 60.0
 """How many seconds a thread has to end that was asked to, on a machine with much else to do."""
+
+
+def pytest_configure() -> None:
+    """Let programs be ended by a SIGHUP, even where `nohup` has told pytest to ignore it.
+
+    They inherit that, and some tests are about what a SIGHUP does.
+    """
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

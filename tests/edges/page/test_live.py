@@ -32,6 +32,8 @@ class Viewer:
 
     told: list[tuple[float, str, Any]] = attrs.field(factory=list)
     """When, the kind of event, and its data."""
+    begun: anyio.Event = attrs.field(factory=anyio.Event)
+    """The first of it was read."""
     ended: anyio.Event = attrs.field(factory=anyio.Event)
     """The stream ended by itself."""
 
@@ -39,6 +41,7 @@ class Viewer:
     async def __call__(self, system: System) -> AsyncIterator[None]:
         async with anyio.create_task_group() as group:
             group.start_soon(self.read, system)
+            await self.begun.wait()  # or the start could be over when it begins to read
             yield
             with anyio.move_on_after(0.5):
                 await self.ended.wait()
@@ -59,6 +62,8 @@ class Viewer:
         kind, data = chunk.rstrip("\n").split("\n")
         assert (kind[:7], data[:6]) == ("event: ", "data: ")
         self.told.append((anyio.current_time(), kind[7:], json.loads(data[6:])))
+        if kind == "event: parts":
+            self.begun.set()
 
     def parts(self) -> list[dict[str, str]]:
         """All parts of each event that had any."""
