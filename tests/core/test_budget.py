@@ -2,11 +2,20 @@ from __future__ import annotations
 
 import math
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifecycle._core.budget import LEAST, UNWIND, Budget, followers, hook_deadline, margin
+from lifecycle._core.budget import (
+    FORCED_STOP,
+    LEAST,
+    UNWIND,
+    Budget,
+    followers,
+    hook_deadline,
+    margin,
+)
 from lifecycle._core.component import Kind, Node
 
 INSTANT = 1e-6
@@ -38,8 +47,8 @@ def test_a_little_is_kept_back(grace: float, less: float) -> None:
 
 @pytest.mark.rule("D4", "D8")
 def test_half_a_second_to_unwind() -> None:
-    """That is what is left to whoever was cancelled, before it is abandoned."""
-    assert 0.5 == UNWIND
+    """That is what is left to whoever was cancelled before it is abandoned; to forced stops, 2."""
+    assert (0.5, 2) == (UNWIND, FORCED_STOP)
 
 
 @pytest.mark.rule("D7")
@@ -98,6 +107,17 @@ def test_half_the_time_for_half_as_much() -> None:
     shared = Budget(end=110, stops_end=108, drains_end=104)
 
     assert Budget(end=105, stops_end=104, drains_end=102) == shared.ending_by(105, 100)
+    little = Budget(end=100.4, stops_end=100.2, drains_end=100.1)
+    assert (100.2, 100.1, 100.05) == pytest.approx(attrs.astuple(little.ending_by(100.2, 100)))
+
+
+@pytest.mark.rule("D10")
+def test_what_is_over_already_is_not_moved_back() -> None:
+    """A part whose time has passed ends now, and at the very end so does all of it."""
+    shared = Budget(end=110, stops_end=108.5, drains_end=108.2)
+
+    assert Budget(end=109.5, stops_end=109, drains_end=109) == shared.ending_by(109.5, 109)
+    assert Budget(end=105, stops_end=110, drains_end=110) == shared.ending_by(105, 110)
 
 
 @pytest.mark.rule("D7")

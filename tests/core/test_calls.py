@@ -73,6 +73,7 @@ class Synchronous:
         (True, wrapping),
         (True, wrapping_sync),
         (True, mock.AsyncMock()),
+        (True, functools.lru_cache(coroutine)),
         (False, plain),
         (False, generator),
         (False, async_generator),
@@ -122,6 +123,35 @@ def test_marked_functions_are_async() -> None:
 def test_is_generator(expected: object, function: Any) -> None:
     """Generators of both colours are told from what runs."""
     assert expected is calls.is_generator(function)
+
+
+@pytest.mark.rule("K4")
+@pytest.mark.parametrize(
+    ("expected", "function"),
+    numbered(
+        (True, coroutine),
+        (True, async_generator),
+        (True, functools.partial(async_generator)),
+        (True, Asynchronous()),
+        (True, wrapping),
+        (False, plain),
+        (False, generator),
+        (False, functools.partial(generator)),
+        (False, Synchronous),
+    ),
+)
+def test_belongs_on_loop(expected: object, function: Any) -> None:
+    """What is awaited, or iterated over asynchronously, runs on the loop, and nothing else does."""
+    assert expected is calls.belongs_on_loop(function)
+
+
+@pytest.mark.parametrize(
+    ("expected", "function"),
+    numbered((True, async_generator), (False, generator), (False, coroutine), (False, plain)),
+)
+def test_is_async_generator(expected: object, function: Any) -> None:
+    """Of the generators, those of the other colour are told from these."""
+    assert expected is calls.is_async_generator(function)
 
 
 class Manager:
