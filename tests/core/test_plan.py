@@ -80,6 +80,22 @@ def test_what_is_made_by_a_function_drains_if_it_says_for_how_long() -> None:
     assert 15 + 3 == shop.plan().worst_shutdown
 
 
+def test_what_drains_is_seen_by_its_hook() -> None:
+    """A hook that was given counts, an added object's too; a timeout for it alone is no hook."""
+
+    class Thing:
+        def stop(self) -> None:
+            """Stop."""
+
+    shops = [Registry(f"shop {number}") for number in range(4)]
+    shops[0].add(Thing(), drain_timeout=3, stop_timeout=1)
+    shops[1].add(Thing(), drain=lambda: None, drain_timeout=3, stop_timeout=1)
+    shops[2].component(name="a", drain_timeout=3, stop_timeout=1)(lambda: 1)
+    drains = shops[3].component(name="a", drain_timeout=3, stop_timeout=1)(lambda: 1)
+    drains.drain(lambda _: None)
+    assert [1, 4, 1, 4] == [shop.plan().worst_shutdown for shop in shops]
+
+
 def test_a_drain_without_a_timeout_takes_what_the_grace_leaves() -> None:
     """A drain without a limit of its own may take all that delay and close leave."""
     shop = Registry("shop")
@@ -153,6 +169,19 @@ def test_limits_of_what_is_not_there(message: str, key: object) -> None:
     with pytest.raises(SettingsError) as raised:
         check_settings(shop.plan(), Settings(limits={key: Limits(start=1)}))
     assert message == str(raised.value)
+
+
+def test_a_variable_for_what_is_not_there() -> None:
+    """It is named, and what could have been meant is told as it is spelt in variables."""
+    shop = Registry("shop")
+    shop.value(1, name="read-replica")
+    variable = "LIFECYCLE_READ_REPLIKA_STOP_TIMEOUT"
+    with pytest.raises(SettingsError) as raised:
+        check_settings(shop.plan(), Settings.from_env(environ={variable: "3"}))
+    assert (
+        f"the component that {variable} is for is 'READ_REPLIKA', but must be the handle or the "
+        "name of a component; did you mean 'READ_REPLICA'?"
+    ) == str(raised.value)
 
 
 SHUFFLED = """

@@ -117,6 +117,15 @@ def test_where_it_was_declared() -> None:
     assert [f"{HERE.name}:{line + number}" for number in (1, 2, 3, 4)] == places
 
 
+@pytest.mark.parametrize("module", ["__main__", "app", "shop", "lifecycle_of_shop"])
+def test_a_declaration_is_of_whoever_called(module: str) -> None:
+    """Whatever the module is called, it is not taken for a part of this package."""
+    shop = Registry("shop")
+    source = 'shop.value(1, name="value")'
+    exec(compile(source, f"/{module}.py", "exec"), {"__name__": module, "shop": shop})  # noqa: S102
+    assert f"/{module}.py:1" == only_node(shop).declared_at
+
+
 def test_build() -> None:
     """The hooks of what is built are called with it."""
     shop = Registry("shop")
