@@ -1,4 +1,4 @@
-"""What holds for all tests: no file leaves a thread to the next, and none is run by `nohup`.
+"""What holds for all tests: no file leaves a thread to the next, and no signal is ignored.
 
 It runs the Python in README.md, too.
 """
@@ -34,12 +34,16 @@ LONG = 60.0
 
 
 def pytest_configure() -> None:
-    """Let programs be ended by a SIGHUP, even where `nohup` has told pytest to ignore it.
+    """Let no program inherit that pytest itself was told to ignore some signals.
 
-    They inherit that, and some tests are about what a SIGHUP does.
+    `nohup` does that with SIGHUP, and a shell script with SIGINT and SIGQUIT of what it runs in the
+    background. What a program under test does about a signal is for the test to say.
     """
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    for name in ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            usual = signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL
+            signal.signal(number, usual)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
