@@ -114,7 +114,7 @@ def rolling(session: nox.Session) -> None:
 def explore(session: nox.Session) -> None:
     """Prove the machine: say everything to it, in every order, for up to four components.
 
-    It takes an hour of CPU or so; ``-- --share 1/2`` does one of two parts of it, ``-- --size 3``
+    It takes half an hour of CPU; ``-- --share 1/2`` does one of two parts of it, ``-- --size 3``
     less of it, and ``-- --keep FILE`` goes on where it was interrupted. ``-- --compare --size 2``
     tests what it leaves out.
     """
@@ -140,7 +140,7 @@ def sabotage(session: nox.Session) -> None:
 def mutation(session: nox.Session) -> None:
     """Change one thing in `_core` after the other, and see which changes no test notices.
 
-    It takes hours, and goes on where it was interrupted; ``-- --fresh`` begins anew.
+    It takes an hour or so, and goes on where it was interrupted; ``-- --fresh`` begins anew.
     """
     session.install("--editable", ".", *group("mutation"))
     session.run("python", "-m", "tests.mutation", *session.posargs)
