@@ -168,6 +168,16 @@ def chaos(session: nox.Session) -> None:
 
 
 @nox.session
+def load(session: nox.Session) -> None:
+    """Run the tests again and again with busy processes beside them: `nox -s load -- 20`.
+
+    That takes hours; ``-- 200 tests/engine`` runs some of them. What fails once is to be mended.
+    """
+    session.install(WITH_EXTRAS, *group("tests"))
+    session.run("python", "-m", "tests.load", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; a warning is an error."""
     session.install(WITH_EXTRAS, *group("docs"))
