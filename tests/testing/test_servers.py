@@ -53,8 +53,10 @@ class Naive:
             else:
                 writer.write(message["body"])
 
-        await self._app(scope, receive, send)
-        writer.close()
+        try:
+            await self._app(scope, receive, send)
+        finally:  # before Python 3.12 it would stay open until the garbage is collected
+            writer.close()
 
 
 def naive(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 8000, sockets: Any = None) -> Naive:
