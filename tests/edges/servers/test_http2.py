@@ -15,23 +15,12 @@ from lifecycle.testing.servers._app import App
 from tests.edges.servers.kit import ON_EACH, run, shop_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from lifecycle import System
 
 
-async def by_httpx(url: str) -> str:
-    """Ask on a connection that was used before, and that is kept to be used again."""
-    async with httpx.AsyncClient(http1=False, http2=True, trust_env=False, timeout=30) as client:
-        await client.get(url.removesuffix("slow"))
-        answer = await client.get(url)
-        return f"{answer.text} {answer.http_version}"
-
-
 async def by_curl(url: str) -> str:
-    """Ask by another client: Python's own takes a connection that is going to end for an error."""
+    """Ask by curl: Python's own client takes a connection that is going to end for an error."""
     command = ["curl", "-s", "--http2-prior-knowledge", "-w", " HTTP/%{http_version}"]
-    await anyio.run_process([*command, url.removesuffix("slow")])
     return (await anyio.run_process([*command, url])).stdout.decode()
 
 
@@ -39,9 +28,8 @@ async def by_curl(url: str) -> str:
     ("name", "backend"), [(name, backend) for name, backend in ON_EACH if name != "uvicorn"]
 )
 def test_what_is_in_flight_is_finished(name: str, backend: str) -> None:
-    """And the connection is closed after that, although its client would use it again."""
-    get: Callable[[str], Awaitable[str]] = by_curl if name == "granian" else by_httpx
-    if get is by_curl and not shutil.which("curl") and "CI" not in os.environ:
+    """Though its connection is told meanwhile that it is going to end."""
+    if not shutil.which("curl") and "CI" not in os.environ:
         pytest.skip("curl is not installed")
     app = App()
     shop, web = shop_of(name, app)
@@ -49,7 +37,7 @@ def test_what_is_in_flight_is_finished(name: str, backend: str) -> None:
 
     async def body(system: System) -> None:
         async def ask() -> None:
-            answers.append(await get(f"{web.url}/slow"))
+            answers.append(await by_curl(f"{web.url}/slow"))
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(ask)
@@ -63,4 +51,25 @@ def test_what_is_in_flight_is_finished(name: str, backend: str) -> None:
 
     assert report.outcome is Outcome.CLEAN
     assert answers == ["slow HTTP/2"]
-    assert app.log == ["up", "/ has ended", "/slow has ended", "down"]
+    assert app.log == ["up", "/slow has ended", "down"]
+
+
+@pytest.mark.parametrize("backend", [backend for name, backend in ON_EACH if name == "hypercorn"])
+def test_a_kept_connection_is_closed(backend: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Although its client would use it again, and says nothing; it need not be dropped."""
+    app = App()
+    shop, web = shop_of("hypercorn", app)
+
+    async def body(system: System) -> None:
+        client = httpx.AsyncClient(http1=False, http2=True, trust_env=False, timeout=30)
+        async with client:
+            answer = await client.get(f"{web.url}/")
+            assert answer.http_version == "HTTP/2"
+            system.shut_down("deploy")
+            await system.closed()
+
+    report = run(backend, shop, body)
+
+    assert report.outcome is Outcome.CLEAN
+    assert app.log == ["up", "/ has ended", "down"]
+    assert "dropped" not in caplog.text
