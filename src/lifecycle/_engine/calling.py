@@ -35,12 +35,14 @@ async def call(
     return await result if inspect.isawaitable(result) else result
 
 
-async def call_coroutine(function: Callable[..., Any], *args: object, **kwargs: object) -> Any:
-    """Call a function on the loop, and await what it returns if that is a coroutine.
+async def call_coroutine(
+    in_thread: InThread | None, function: Callable[..., Any], *args: object, **kwargs: object
+) -> Any:
+    """Call a function, and await what it returns if that is a coroutine.
 
     Other awaitables are left alone: a pool or a client may be one, and is what was asked for.
     """
-    result = function(*args, **kwargs)
+    result = await call_only(in_thread, function, *args, **kwargs)
     return await result if inspect.iscoroutine(result) else result
 
 

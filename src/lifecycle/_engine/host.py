@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import functools
-import inspect
 import traceback
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -234,15 +233,10 @@ class Host(Timed):
         function, in_thread = node.function, self.in_thread()
         assert function is not None  # noqa: S101  of every kind but a value and an object
         if node.kind is Kind.BUILD:
-            made = calling.call_coroutine(function, *args, **kwargs)
+            made = calling.call_coroutine(None, function, *args, **kwargs)
             return await self._start_object(await self._watch(made))
-        if in_thread is None or calls.belongs_on_loop(function):
-            result = function(*args, **kwargs)
-        else:
-            result = await self._watch(in_thread(functools.partial(function, *args, **kwargs)))
-        if inspect.iscoroutine(result):
-            result = await self._watch(result)
-        life = lives.of_function(node, in_thread, result)
+        made = calling.call_coroutine(in_thread, function, *args, **kwargs)
+        life = lives.of_function(node, in_thread, await self._watch(made))
         await self._watch(life.start())
         if node.hooks.drain is not None:
             self._drain_hook = functools.partial(node.hooks.drain, life.value)
