@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 MANY = 100_000
+FEWER = 20_000
+"""Enough for what recurses, or is quadratic, to show; where one of the full size says the rest."""
 
 
 def slow(shop: Registry, name: str, seconds: float, **options: Any) -> Component[str]:
@@ -249,16 +251,21 @@ def test_an_empty_registry_runs(life: Life) -> None:
 
 @pytest.mark.rule("G4")
 @pytest.mark.parametrize(
-    ("backend", "shape"),
-    [("asyncio", "chain"), ("trio", "chain"), ("asyncio", "star"), ("asyncio", "fan")],
+    ("backend", "shape", "many"),
+    [
+        ("asyncio", "chain", MANY),
+        ("trio", "chain", FEWER),
+        ("asyncio", "star", FEWER),
+        ("asyncio", "fan", FEWER),
+    ],
 )
-def test_a_hundred_thousand_values(backend: str, shape: str) -> None:
+def test_a_hundred_thousand_values(backend: str, shape: str, many: int) -> None:
     """Size is no matter: nothing recurses, nothing is quadratic, a value has no task."""
     life = Life(backend)
     shop = Registry("shop")
     last = shop.value(0, name="0")
     first, every = last, [last]
-    for number in range(1, MANY):
+    for number in range(1, many):
         if shape == "chain":
             last = last.map(lambda value: value + 1, name=str(number))
         elif shape == "star":
@@ -278,11 +285,11 @@ def test_a_hundred_thousand_values(backend: str, shape: str) -> None:
 
     lived = life.live(shop, body)
     assert lived.error is None
-    assert lived.result == {"chain": MANY - 1, "star": 1, "fan": MANY * (MANY - 1) // 2}[shape]
+    assert lived.result == {"chain": many - 1, "star": 1, "fan": many * (many - 1) // 2}[shape]
 
 
 @pytest.mark.rule("G4")
-def test_a_failure_skips_a_chain_of_a_hundred_thousand() -> None:
+def test_a_failure_skips_a_chain_of_any_length() -> None:
     """Giving up is as cheap as starting."""
     life = Life("asyncio")
     shop = Registry("shop")
@@ -293,14 +300,14 @@ def test_a_failure_skips_a_chain_of_a_hundred_thousand() -> None:
         raise ValueError(message)
 
     last: Component[int] = root
-    for number in range(MANY):
+    for number in range(FEWER):
         last = last.map(lambda value: value + 1, name=str(number))
 
     lived = life.live(shop)
     assert isinstance(lived.error, StartError)
     assert lived.error.component == "root"
     assert lived.report is not None
-    assert lived.report.components[str(MANY - 1)].state == "skipped"
+    assert lived.report.components[str(FEWER - 1)].state == "skipped"
 
 
 @pytest.mark.rule("G4")
