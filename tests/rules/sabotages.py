@@ -412,10 +412,10 @@ SABOTAGES: Final = [
     ),
     Sabotage(
         "K2",
-        "the keeper goes on when all have ended",
+        "components live in tasks that belong to nobody",
         "_engine/engine.py",
-        "self.keeper.end()  # nothing else does",
-        "pass",
+        'context.run(self._tasks.start_soon, run, name=f"lifecycle: {name}")',
+        'context.run(__import__("asyncio").ensure_future, run())',
     ),
     Sabotage(
         "K3",

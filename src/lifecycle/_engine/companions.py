@@ -67,11 +67,6 @@ class Companions:
         for one in self._begun:
             await one.settled.wait()
 
-    async def over(self) -> None:
-        """Return when the tasks of all have ended, abandoned ones too."""
-        for one in self._begun:
-            await one.over.wait()
-
 
 class _One:
     """One companion, and its task."""
@@ -84,7 +79,6 @@ class _One:
         """It was entered, or failed to be."""
         self.settled = Flag()
         """It has ended, or was abandoned."""
-        self.over = Flag()
         self.failure: BaseException | None = None
         self.alarm = engine.keeper.at(engine.loop.now(), lambda: None)
         self._is_in = False
@@ -116,7 +110,6 @@ class _One:
             error = raised
         self.alarm.cancel()
         self._has_ended(error)
-        self.over.set()
 
     def expire(self) -> None:
         """It was not entered in time."""
@@ -139,7 +132,7 @@ class _One:
     def stop_by(self, deadline: float) -> None:
         """Leave it, until then."""
         self._asked.set()
-        if not self.over.is_set and not self._scope.cancel_called:
+        if not self.settled.is_set and not self._scope.cancel_called:
             self.alarm = self._engine.keeper.at(deadline, functools.partial(self._cancel, UNWIND))
 
     def _cancel(self, patience: float) -> None:

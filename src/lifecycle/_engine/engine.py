@@ -163,9 +163,8 @@ class Engine:
                     try:
                         await self._run()
                         self._close()
-                        await self._abandoned_have_ended()
                     finally:
-                        self.keeper.end()  # nothing else does
+                        self.keeper.end()  # nothing else does; what was abandoned needs none
             if self._fault is not None:  # it came after the report
                 raise self._fault
         finally:
@@ -199,13 +198,6 @@ class Engine:
             raise self._fault
         await self.health.over()
         await self.companions.stop()
-
-    async def _abandoned_have_ended(self) -> None:
-        """Return when the keeper is the only one left."""
-        for host in self.hosts:
-            if host is not None and not host.ended:
-                await host.wait_ended()
-        await self.companions.over()
 
     def _close(self) -> None:
         self.apply(self.machine.closed)

@@ -73,8 +73,6 @@ class Host(Timed):
     _has_turn = False
     _awaiting: Any = None
     _thread: Thread | None = None
-    _over: Flag | None = None
-    """Made by who waits for the end of the task."""
 
     def __init__(self, engine: Engine, node: Node) -> None:
         """Prepare the life of a node; `run` is the life."""
@@ -160,13 +158,6 @@ class Host(Timed):
         if self._thread is not None:
             self._thread.end()
         self._end(error)
-        if self._over is not None:
-            self._over.set()
-
-    async def wait_ended(self) -> None:
-        """Return when its task is over."""
-        over = self._over = self._over or Flag()
-        await over.wait()
 
     async def _live(self) -> None:
         self._life = await self._start()
