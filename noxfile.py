@@ -250,13 +250,14 @@ def lowest() -> list[str]:
 def measured_pytest(session: nox.Session) -> None:
     """Run pytest under coverage, into a folder of the session's own.
 
-    All tests run on all cores, a file at a time on each; those that are named, one after the other.
+    All tests run on all cores, a file at a time on each, in order, so that those that take long, as
+    they wait, come early (clusters, containers); those that are named, one after the other.
     """
     folder = COVERAGE / session.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     env = {"COVERAGE_FILE": str(folder / "data")}
-    named = session.posargs or ("--numprocesses=auto", "--dist=loadfile")
+    named = session.posargs or ("--numprocesses=auto", "--dist=loadfile", "--no-loadscope-reorder")
     session.run("coverage", "run", "-m", "pytest", *named, env=env)
 
 
