@@ -16,6 +16,7 @@ import errno
 import logging
 import marshal
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -28,7 +29,7 @@ from lifecycle.processes.group import ProcessGroup
 from lifecycle.processes.identity import identity
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
 logger = logging.getLogger("lifecycle.processes")
 
@@ -107,12 +108,13 @@ class GuardedGroup(ProcessGroup):
         reader, self._lifeline = _open_lifeline()
         self._report, writer = os.pipe()
         try:
-            super().__init__(
-                [interpreter, "-I", "-S", launcher.__file__, str(reader), str(writer)],
-                stdout=stdout,
-                stderr=stderr,
-                pass_fds=(reader, writer),
-            )
+            with _holding_interrupts_back():
+                super().__init__(
+                    [interpreter, "-I", "-S", launcher.__file__, str(reader), str(writer)],
+                    stdout=stdout,
+                    stderr=stderr,
+                    pass_fds=(reader, writer),
+                )
         except BaseException:
             self._cut()
             raise
@@ -172,6 +174,20 @@ def _interpreter() -> str | None:
     if not sys.executable or not Path(launcher.__file__).is_file():
         return None
     return sys.executable
+
+
+@contextlib.contextmanager
+def _holding_interrupts_back() -> Generator[None]:
+    """Let what is started meanwhile not be interrupted before the launcher lets it.
+
+    An interpreter that is only just starting makes a KeyboardInterrupt of it, of which it ends with
+    1 and a traceback, or which it loses.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _open_lifeline() -> tuple[int, int]:

@@ -29,7 +29,9 @@ FAILED = 127
 
 def main() -> None:
     """Do what the order says."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback, where it is for the program
+    # It is held back until here: an interrupt ends this as it ends most programs, and no traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     lifeline, report = int(sys.argv[1]), int(sys.argv[2])
     for fd in (lifeline, report):
         os.set_inheritable(fd, False)  # noqa: FBT003  it takes no keyword

@@ -263,10 +263,21 @@ async def test_who_is_asked_to_end_before_it_has_started_does(witness: Witness) 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
         group = GuardedGroup(["sleep", "1000"])
         group.send_signal(number)
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             assert await group.wait() == -number
         with pytest.raises(LaunchError):
             await group.launched()
+
+
+@pytest.mark.anyio
+async def test_an_interrupt_at_any_moment_of_its_start_is_the_end(witness: Witness) -> None:
+    """Also where the interpreter that is to become the program has only just begun."""
+    for milliseconds in range(25):
+        group = GuardedGroup(["sleep", "1000"])
+        await anyio.sleep(milliseconds / 1000)  # the moment itself: nothing is waited for
+        group.send_signal(signal.SIGINT)
+        with anyio.fail_after(60):
+            assert await group.wait() == -signal.SIGINT
 
 
 @pytest.mark.anyio
