@@ -17,7 +17,11 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
+from selenium.common.exceptions import (
+    StaleElementReferenceException,
+    TimeoutException,
+    WebDriverException,
+)
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -50,6 +54,21 @@ _FLAGS = (
     "--disable-dev-shm-usage",
     "--hide-scrollbars",
 )
+
+
+@contextlib.contextmanager
+def _still_there() -> Iterator[None]:
+    """Pass over it where what was found is gone by the time that it is looked at.
+
+    A page that loads itself anew does that. Chromium has two ways to say so.
+    """
+    try:
+        yield
+    except StaleElementReferenceException:
+        pass
+    except WebDriverException as error:
+        if "does not belong to the document" not in str(error.msg):
+            raise
 
 
 class Browser:
@@ -131,7 +150,7 @@ class Browser:
         """Wait until something can be seen, and give what it gave."""
 
         def look(_: object) -> object:
-            with contextlib.suppress(StaleElementReferenceException, LookupError):
+            with contextlib.suppress(LookupError), _still_there():
                 return is_so()
             return False
 

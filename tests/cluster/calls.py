@@ -50,7 +50,7 @@ class Calls:
         method: str,
         *,
         keeps: int = 0,
-        timeout: float = 10,
+        timeout: float = 60,
         options: Options = AS_THEY_COME,
     ) -> None:
         """Call nothing yet.

@@ -81,7 +81,7 @@ class Client:
         path: str = "/",
         *,
         keeps: int = 0,
-        timeout: float = 10,
+        timeout: float = 60,
     ) -> None:
         """Send nothing yet.
 

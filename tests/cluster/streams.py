@@ -33,7 +33,7 @@ PAUSE: Final = 0.1
 COME_BACK: Final = frozenset({1000, 1001, 1012, 1013})
 EVERY: Final = 0.25
 """How many seconds are between two messages to a websocket."""
-TIMEOUT: Final = 10.0
+TIMEOUT: Final = 60.0
 """How long an answer may take, in seconds."""
 
 

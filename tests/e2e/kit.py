@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-GENEROUS = 30.0
+GENEROUS = 60.0
 """How long anything is waited for, in seconds: what takes longer on a slow machine is broken."""
 
 SERVERS = ["uvicorn asyncio", "uvicorn uvloop", "hypercorn trio", "granian asyncio"]

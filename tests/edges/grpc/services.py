@@ -14,7 +14,7 @@ import grpc.aio
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-GENEROUS = 30.0
+GENEROUS = 60.0
 """How long anything is waited for, in seconds: what takes longer on a slow machine is broken."""
 
 KINDS: dict[str, Any] = {

@@ -31,7 +31,7 @@ PATHS = (*PROBES, STATUS)
 """Where there is JSON."""
 EXAMPLES = int(os.environ.get("LIFECYCLE_FUZZ", "100"))
 """How many examples each fuzzer tries."""
-GENEROUS = 20.0
+GENEROUS = 60.0
 """How long anything is waited for, in seconds: what takes longer on a slow machine is broken."""
 
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
-GENEROUS = 30.0
+GENEROUS = 60.0
 """How long anything is waited for, in seconds: what takes longer on a slow machine is broken."""
 
 _LONG_POLL = 2.0

@@ -138,7 +138,10 @@ def shop_of(
 
     @shop.build(**options)  # type: ignore[untyped-decorator] # as they come
     def worker(client: Client = requires(client), _: None = requires(database)) -> temporal.Worker:
-        return temporal.worker(client, task_queue=QUEUE, activities=activities.all())
+        # Without a build id, the code of all modules is read, which are many where tests run.
+        return temporal.worker(
+            client, task_queue=QUEUE, activities=activities.all(), build_id="packing"
+        )
 
     return shop, worker
 
