@@ -126,9 +126,9 @@ def test_crashes_and_hangs_are_mended(tmp_path: Path) -> None:
         spec = shop(tmp_path, TROUBLED, drain_delay=1, grace_period=6)
         async with deployed(spec, port="http", replicas=5, lag=LAG) as shops:
             clients: dict[str, Client] = {
-                "new": Proxy(shops.service, timeout=2),
-                "kept": Proxy(shops.service, keeps=8, timeout=2),
-                "slow": Proxy(shops.service, path="/slow?seconds=1", timeout=3),
+                "new": Proxy(shops.service, timeout=8),
+                "kept": Proxy(shops.service, keeps=8, timeout=8),
+                "slow": Proxy(shops.service, path="/slow?seconds=1", timeout=8),
             }
             async with anyio.create_task_group() as tasks:
                 for _ in shops.pods:  # a connection to each, so that each trouble meets one
