@@ -364,15 +364,18 @@ def test_no_function_is_called() -> None:
     shop = Registry("shop")
     called: list[str] = []
 
-    def hook(*_: object) -> Iterator[None]:
-        called.append("hook")
+    def life(*_: object) -> Iterator[None]:
+        called.append("life")
         yield
+
+    def hook(*_: object) -> None:
+        called.append("hook")
 
     def enabled() -> bool:
         called.append("enabled")
         return True
 
-    a = shop.component(hook, name="a", enabled=enabled)
+    a = shop.component(life, name="a", enabled=enabled)
     shop.build(name="b", start=hook, stop=hook)(lambda: 1)
     shop.add(3, name="c", start=hook, check=hook)
     a.check(hook)

@@ -228,7 +228,43 @@ CASES: dict[str, tuple[str, Callable[..., Any]]] = {
         "'a' has a check hook that cannot be called with its value: too many positional arguments",
         lambda shop: shop.component(bool, name="a").check(is_not_async),
     ),
+    "hook of what is added that is a generator": (
+        (
+            "'Pool' has a stop hook that is a generator function, of which nothing would run: "
+            "write it without yield"
+        ),
+        lambda shop: shop.add(Pool(), stop=a_generator),
+    ),
+    "drain hook that is a generator": (
+        (
+            "'a' has a drain hook that is a generator function, of which nothing would run: write "
+            "it without yield"
+        ),
+        lambda shop: shop.component(bool, name="a").drain(lambda _: (yield)),
+    ),
+    "method of an object that is a generator": (
+        (
+            "'Generating' has a 'stop' that is a generator function, of which nothing would run: "
+            "write it without yield"
+        ),
+        lambda shop: shop.add(Generating()),
+    ),
+    "map with an async function": (
+        (
+            "'b.is_async' is made by map() with a function that is async or a generator: it would "
+            "be what that returns, and not its value. Declare it with component, and requires(…)"
+        ),
+        lambda shop: shop.value(1, name="b").map(is_async),
+    ),
+    "enabled that is async": (
+        "'a' has enabled=is_async, which is async, and is asked where nobody waits",
+        lambda shop: shop.component(bool, name="a", enabled=is_async),
+    ),
     # --- parameters
+    "verb that was not called": (
+        "'a' has requires itself as the default of its parameter 'x': write requires(…)",
+        lambda shop: shop.component(with_default(requires), name="a"),
+    ),
     "parameter without a default": (
         (
             "'a' has a parameter 'second' without a default: write second=requires(…), or "
@@ -283,6 +319,13 @@ CASES: dict[str, tuple[str, Callable[..., Any]]] = {
         ),
         lambda shop: shop.preflight(needs_two),
     ),
+    "preflight check that is a generator": (
+        (
+            f"'a_generator' is declared as a preflight check at {HERE}:LINE, and is a generator "
+            "function, of which nothing would run: write it without yield"
+        ),
+        lambda shop: shop.preflight(a_generator),
+    ),
     "preflight check that is no function": (
         (
             f"'3' is declared as a preflight check at {HERE}:LINE, and cannot be called without "
@@ -320,6 +363,24 @@ def with_default(default: Any) -> Callable[..., int]:
 def method_of_a_class() -> Any:
     """Give a method that is bound to nothing."""
     return Pool.close
+
+
+def a_generator() -> Iterator[None]:
+    """Give a generator."""
+    yield
+
+
+async def is_async(_: object = None) -> bool:
+    """Give a coroutine."""
+    return True
+
+
+class Generating:
+    """An object with a stop of which nothing would run."""
+
+    def stop(self) -> Iterator[None]:
+        """Give a generator."""
+        yield
 
 
 def needs_one(pool: object) -> int:

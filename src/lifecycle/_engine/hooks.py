@@ -19,6 +19,9 @@ NO_HOOKS = (
     "Give `start=` or `stop=`; a bare value is declared with `value(…)`"
 )
 
+GENERATOR = "is a generator function, of which nothing would run: write it without yield"
+"""What is wrong with such a hook."""
+
 
 class ObjectHooks(NamedTuple):
     """The hooks of an object that was added or built; all are called without arguments."""
@@ -80,3 +83,5 @@ def _refuse_arguments(name: str, which: str, hook: Callable[..., Any]) -> None:
             f"yourself, with `build({which}=lambda value: …)` or `add(…, {which}=…)`"
         )
         raise InvalidComponentError(name, reason)
+    if calls.is_generator(hook):
+        raise InvalidComponentError(name, f"has a {which!r} that {GENERATOR}")

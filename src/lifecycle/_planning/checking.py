@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lifecycle._core import calls
 from lifecycle._core.component import Check, Hooks, Kind
-from lifecycle._engine.hooks import hooks_of
+from lifecycle._engine.hooks import GENERATOR, hooks_of
 from lifecycle.errors import InvalidComponentError, SettingsError
 from lifecycle.settings import Retry
 
@@ -27,6 +27,10 @@ _WITHOUT_DRAIN: Final = {
 _DECORATED: Final = (
     "is decorated with @contextmanager or @asynccontextmanager: remove that decorator (component "
     "takes the bare generator), or declare it with build, which enters it"
+)
+_NO_VALUE: Final = (
+    "is made by map() with a function that is async or a generator: it would be what that returns, "
+    "and not its value. Declare it with component, and requires(…)"
 )
 _NO_HOOKS: Final = Hooks()
 _ON_RETURN: Final = ("crash", "ignore", "shut_down")
@@ -51,10 +55,13 @@ def check_preflight(preflight: Preflight, problems: Problems) -> None:
     """Find what is wrong with a preflight check."""
     problem = calls.cannot_take(preflight.check, 0)
     if problem:
+        problem = f"cannot be called without arguments: {problem}"
+    elif calls.is_generator(preflight.check):
+        problem = GENERATOR
+    if problem:
         who = getattr(preflight.check, "__qualname__", repr(preflight.check))
         at = problems.place(preflight.where)
-        reason = f"is declared as a preflight check at {at}, and cannot be called without arguments"
-        problems.invalid(who, f"{reason}: {problem}")
+        problems.invalid(who, f"is declared as a preflight check at {at}, and {problem}")
 
 
 def retry_of(declaration: Declaration) -> Retry | None:
@@ -72,13 +79,19 @@ def _wrong_function(declaration: Declaration) -> list[str]:
     if not callable(function):
         return [f"is declared with {function!r}, which is not a function"]
     if kind is Kind.DERIVED:
-        problem = calls.cannot_take(function, 1)
-        return [f"is made by a function that does not take one value: {problem}"] if problem else []
+        return _wrong_map(function)
     if kind is Kind.FUNCTION and not declaration.enter and calls.is_context_manager(function):
         return [_DECORATED]
     if kind in (Kind.SERVICE, Kind.MAIN):
         return _wrong_service(kind, function)
     return []
+
+
+def _wrong_map(function: Any) -> list[str]:
+    problem = calls.cannot_take(function, 1)
+    if problem:
+        return [f"is made by a function that does not take one value: {problem}"]
+    return [_NO_VALUE] if calls.is_async(function) or calls.is_generator(function) else []
 
 
 def _wrong_service(kind: Kind, function: Any) -> list[str]:
@@ -151,6 +164,9 @@ def _is_good(hook: GivenHook, declaration: Declaration, name: str, problems: Pro
     if problem:
         what = "with its value" if hook.takes_value else "without arguments"
         problems.invalid(name, f"has a {hook.which} hook that cannot be called {what}: {problem}")
+    elif calls.is_generator(hook.function):
+        problems.invalid(name, f"has a {hook.which} hook that {GENERATOR}")
+        return False
     return not problem
 
 

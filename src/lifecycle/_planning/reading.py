@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from lifecycle._core import calls
 from lifecycle._core.component import Kind
 from lifecycle._core.declaration import Mark
-from lifecycle.component import Component, as_refs
+from lifecycle.component import Component, as_refs, requires, requires_all, wants
 from lifecycle.lifetime import Lifetime
 
 if TYPE_CHECKING:
@@ -148,6 +148,10 @@ def _unreachable(name: str, skipped: str) -> str:
 
 
 def _not_marked(name: str, default: object) -> str | None:
+    for mark in (requires, requires_all, wants):
+        if default is mark:
+            verb = mark.__name__
+            return f"has {verb} itself as the default of its parameter {name!r}: write {verb}(…)"
     if isinstance(default, Component):
         return (
             f"has a handle as the default of its parameter {name!r}, and would be given the handle "

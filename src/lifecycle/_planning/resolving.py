@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from lifecycle._core import calls
 from lifecycle._core.component import Kind
 from lifecycle._planning.gathering import two_prefixes
 from lifecycle._planning.names import Entry, candidates, similar
@@ -91,6 +92,12 @@ class Present:
             why = self.absent.get(declaration.source)
             return why and f"{declaration.source.name!r}, from which it is made, is absent: {why}"
         enabled = declaration.options.get("enabled", True)
+        if calls.is_async(enabled) or calls.is_generator(enabled):
+            reason = (
+                f"has enabled={name_of(enabled)}, which is async, and is asked where nobody waits"
+            )
+            self._problems.invalid(entry.name, reason)
+            return None
         if callable(enabled):
             try:
                 enabled = bool(enabled())
