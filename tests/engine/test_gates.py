@@ -477,3 +477,30 @@ def test_noted_is_an_object(life: Life) -> None:
         assert system[web] is noted
 
     assert life.live(shop, body).error is None
+
+
+def test_a_value_by_name(life: Life) -> None:
+    """Whatever is asked for by its name is found by it, with a default too; never an error."""
+    shop = Registry("shop")
+    shop.value(1, name="one")
+
+    async def body(system: System) -> None:
+        anything: Any = system
+        assert (1, 1, 1) == (anything["one"], await anything.ready("one"), anything.get("one"))
+        unknown: list[Any] = ["two", []]
+        assert ["none"] * 2 == [anything.get(what, default="none") for what in unknown]
+
+    assert life.live(shop, body).error is None
+
+
+def test_a_shutdown_without_a_reason(life: Life) -> None:
+    """What is no text is refused, and no shutdown asked for."""
+    shop = Registry("shop")
+
+    async def body(system: System) -> None:
+        anything: Any = system
+        with pytest.raises(ValueError, match=r"^reason is None, but must be a text$"):
+            anything.shut_down(None)
+        assert system.status().ready
+
+    assert life.live(shop, body).error is None

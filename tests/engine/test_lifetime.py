@@ -115,6 +115,32 @@ def test_extending_moves_the_hooks_own_timeout(life: Life, hook: str) -> None:
     assert ["4 2.000 left"] == life.log
 
 
+@pytest.mark.rule("S3", "D7")
+@pytest.mark.parametrize("seconds", [-1, math.nan, None, "5", True])
+@pytest.mark.parametrize("sync", [False, True])
+def test_an_extension_by_what_is_no_time(life: Life, seconds: Any, *, sync: bool) -> None:
+    """It is refused where it is asked for, in a thread too, and nothing else comes of it."""
+    shop = Registry("shop")
+
+    def extend() -> None:
+        with pytest.raises(ValueError, match=r"^seconds is .*, but must be a number of seconds"):
+            Lifetime.current().extend(seconds)
+        life.note("refused")
+
+    if sync:
+        shop.component(extend, name="thing")
+    else:
+
+        @shop.component
+        async def thing() -> None:
+            extend()
+
+    lived = life.live(shop)
+
+    assert ["0 refused"] == life.log
+    assert lived.error is None
+
+
 def test_an_extension_that_lapses(life: Life) -> None:
     """What is not extended again runs out."""
     shop = Registry("shop")

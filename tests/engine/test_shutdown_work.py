@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
 from typing import TYPE_CHECKING
@@ -883,6 +884,53 @@ def test_a_failed_drain_of_what_lost_its_work_is_told_once(life: Life) -> None:
 
     assert ("incomplete", 75, ["DrainTimeoutError"]) == summary(lived)
     assert not isinstance(lived.error, StopError)
+
+
+@pytest.mark.rule("D6")
+def test_lost_work_in_a_group_is_told_once_as_well(life: Life) -> None:
+    """That it arrives in a group changes nothing."""
+    shop = Registry("shop")
+
+    async def work() -> None:
+        with Lifetime.current().hold("job"):
+            await anyio.sleep_forever()
+
+    async def drain() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(work)
+            tasks.start_soon(work)
+
+    part(shop, "jobs", drain=drain)
+
+    lived = life.live(shop, asked, GRACE)
+
+    assert ("incomplete", 75, ["DrainTimeoutError"]) == summary(lived)
+
+
+@pytest.mark.rule("D6")
+def test_a_drain_that_ends_of_a_task_that_it_has_cancelled(life: Life) -> None:
+    """It has failed, like any other, and the stop is called: nothing of the component's crashed."""
+    if life.backend == "trio":
+        pytest.skip("a task of trio's is not awaited")
+    shop = Registry("shop")
+
+    @shop.component
+    async def jobs() -> AsyncIterator[asyncio.Task[None]]:
+        yield asyncio.ensure_future(asyncio.sleep(1000))
+        life.note("closed")
+
+    @jobs.drain
+    async def _(task: asyncio.Task[None]) -> None:
+        task.cancel()
+        await task
+
+    lived = life.live(shop, asked)
+
+    assert ["closed"] == life.words
+    assert ("incomplete", 75, ["StopError"]) == summary(lived)
+    assert isinstance(lived.error, StopError)
+    assert "drain" == lived.error.hook
+    assert isinstance(lived.error.__cause__, asyncio.CancelledError)
 
 
 @pytest.mark.rule("D3")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lifecycle._core.outcome import Verdict
+from lifecycle._engine.cancellation import is_cut_work
 from lifecycle.errors import (
     DrainTimeoutError,
     PreflightError,
     RunError,
     StopError,
-    WorkCancelledError,
     add_note,
     leaf,
     one_line,
@@ -61,7 +61,7 @@ class Account:
 
     def hook_failed(self, node: Node, hook: Hook, error: BaseException) -> None:
         """A drain or stop hook raised."""
-        if isinstance(error, WorkCancelledError):
+        if is_cut_work(error):
             self.verdict.incomplete = True  # noted when the work was cut
             return
         failure = StopError(node.name, hook)

@@ -2,17 +2,51 @@
 
 from __future__ import annotations
 
+import math
+from typing import TYPE_CHECKING
+
 import anyio
 
-from lifecycle.errors import WorkCancelledError, leaf
+from lifecycle.errors import ClosedError, WorkCancelledError, leaf
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def is_cancellation(error: BaseException) -> bool:
     """Whether an exception is a cancellation, or a group of nothing else."""
+    return _is_nothing_but(error, (anyio.get_cancelled_exc_class(),))
+
+
+def is_of_the_end(error: BaseException) -> bool:
+    """Whether it only says what is known: that the system shuts down, or has cut work off."""
+    cancelled = anyio.get_cancelled_exc_class()
+    return _is_nothing_but(error, (cancelled, ClosedError, WorkCancelledError))
+
+
+def is_cut_work(error: BaseException) -> bool:
+    """Whether an exception is that of work that was cut off, and of nothing else."""
+    kinds = (anyio.get_cancelled_exc_class(), WorkCancelledError)
+    return not is_cancellation(error) and _is_nothing_but(error, kinds)
+
+
+def _is_nothing_but(error: BaseException, kinds: tuple[type[BaseException], ...]) -> bool:
     parts = getattr(error, "exceptions", None)  # of a group; no built-in name on Python 3.10
     if parts:
-        return all(is_cancellation(one) for one in parts)
-    return isinstance(error, anyio.get_cancelled_exc_class())
+        return all(_is_nothing_but(one, kinds) for one in parts)
+    return isinstance(error, kinds)
+
+
+def is_being_cancelled(task: object) -> bool:
+    """Whether the task that runs, which this is, is to end: by a scope around it, or natively.
+
+    A cancellation that it sees else is of something that it has awaited, and that was cancelled by
+    itself. asyncio before Python 3.11 does not tell the native ones from that.
+    """
+    if anyio.current_effective_deadline() == -math.inf:
+        return True
+    count: Callable[[], int] | None = getattr(task, "cancelling", None)
+    return count is not None and count() > 0
 
 
 def exit_in(error: BaseException | None) -> SystemExit | KeyboardInterrupt | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lifecycle import events
 from lifecycle._core import budget
-from lifecycle._engine.cancellation import exit_in, is_cancellation
+from lifecycle._engine.cancellation import exit_in
 from lifecycle.errors import DrainTimeoutError, WorkCancelledError
 from lifecycle.states import State
 
@@ -82,7 +82,7 @@ class Drains:
     def _failed(self, host: Host, error: BaseException) -> None:
         if (asks := exit_in(error)) is not None:
             self._engine.shutdown.interrupted(asks, f"the drain of {host.node.name!r}")
-        elif not is_cancellation(error):
+        else:
             self._engine.account.hook_failed(host.node, "drain", error)
 
     def drain_expired(self, host: Host) -> None:

@@ -27,7 +27,7 @@ from lifecycle._core import calls
 from lifecycle._core.commands import Drain, Stop
 from lifecycle._core.component import Kind
 from lifecycle._engine import calling, groups, hooks, lives, stacks
-from lifecycle._engine.cancellation import is_cancellation
+from lifecycle._engine.cancellation import is_being_cancelled, is_cancellation
 from lifecycle._engine.flag import Flag
 from lifecycle._engine.instruments import HookCall
 from lifecycle._engine.lifetime import Lifetime, current
@@ -293,7 +293,7 @@ class Host(Timed):
         error = await self._call_drain()
         if "drain" in self.given_up:
             return
-        if error is not None and is_cancellation(error):
+        if error is not None and self._is_crash(error):
             self._crashed(error)
             return
         self.engine.drains.has_drained(self, error)
@@ -305,10 +305,14 @@ class Host(Timed):
         alarm = self.engine.keeper.at(self.engine.loop.now() + half, self._cut_drain_short)
         error = await self._call_drain()
         alarm.cancel()
-        if error is not None and is_cancellation(error):
+        if error is not None and self._is_crash(error):
             self._crashed(error)
         elif error is not None or self._hook_scope.cancelled_caught:
             self.engine.drains.drain_failed(self, error, half)
+
+    def _is_crash(self, error: BaseException) -> bool:
+        """Whether what a drain hook raised is the crash of a group that the component has open."""
+        return is_cancellation(error) and is_being_cancelled(self.task)
 
     def _cut_drain_short(self) -> None:
         self._hook_scope.cancel()

@@ -138,7 +138,13 @@ class Lifetime(Generic[V_contra]):
         Args:
             seconds: how many more.
 
+        Raises:
+            ValueError: that is no number of seconds, 0 or more.
+
         """
+        if not _is_duration(seconds):
+            message = f"seconds is {seconds!r}, but must be a number of seconds, 0 or more"
+            raise ValueError(message)
         self._host.extend(seconds)
 
     # --- rotation ------------------------------------------------------------------------------
@@ -162,3 +168,9 @@ class Lifetime(Generic[V_contra]):
     def __repr__(self) -> str:
         """Name the component."""
         return f"<Lifetime of {self.name!r}>"
+
+
+def _is_duration(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return value >= 0  # which NaN is not

@@ -26,6 +26,7 @@ async def run_checks(engine: Engine, checks: Sequence[Any]) -> list[BaseExceptio
     Cancelling `engine.checks` ends them early: that is no failure.
     """
     failures: dict[int, BaseException] = {}
+    scope = anyio.CancelScope()
 
     async def run_one(number: int, check: Any) -> None:
         name = _name_of(check)
@@ -36,15 +37,16 @@ async def run_checks(engine: Engine, checks: Sequence[Any]) -> list[BaseExceptio
         except KeyboardInterrupt as interrupt:
             engine.shutdown.interrupted(interrupt, f"the check {name!r}")
             failure = None
-        if failure is not None:
-            failures[number] = failure
+        if failure is not None and not scope.cancel_called:
+            failures[number] = failure  # what was cut off is told of, and is no failure
         engine.tell(
             events.CheckEnded, check=name, duration=engine.loop.now() - began, error=failure
         )
 
     if not checks:
         return []
-    with anyio.CancelScope() as engine.checks:
+    engine.checks = scope
+    with scope:
         async with anyio.create_task_group() as group:
             for number, check in enumerate(checks):
                 group.start_soon(run_one, number, check, name=f"lifecycle: check {_name_of(check)}")

@@ -9,6 +9,7 @@ import anyio
 
 from lifecycle._core.component import Kind
 from lifecycle._engine import calling
+from lifecycle._engine.cancellation import is_cancellation
 from lifecycle._engine.host import Host
 from lifecycle.errors import StartError
 
@@ -121,6 +122,8 @@ class ServiceHost(Host):
                 error = StartError(self.node.name, RETURNED_EARLY)
             self.engine.starts.start_ended(self, error)
         elif self.hook == "drain":
+            if error is not None and is_cancellation(error):
+                error = None  # it was cut off, and that is told
             error = self.engine.crashes.take_exit_code(self, error, self._returned)
             self.engine.drains.has_drained(self, error)
         elif self.hook == "stop":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lifecycle import events
 from lifecycle._core.component import Kind
-from lifecycle._engine.cancellation import exit_in, is_cancellation
+from lifecycle._engine.cancellation import exit_in, is_of_the_end
 from lifecycle._engine.gates import OPEN
 from lifecycle._engine.host import Host
 from lifecycle._engine.service import ServiceHost
@@ -64,6 +64,8 @@ class Starts:
         """A component is ready."""
         component = host.node.index
         duration = host.finish()
+        # What it asked for in a thread came before its end: trio may take the two in any order.
+        self._engine.keeper.do_posted()
         self._engine.values[component] = value
         self._engine.mark(component)
         self._engine.account.times["start"][component] = duration
@@ -93,7 +95,7 @@ class Starts:
             return
         self._engine.account.times["start"].setdefault(node.index, duration)
         if host.expired or host.cancelled:
-            if error is not None and not is_cancellation(error):
+            if error is not None and not is_of_the_end(error):
                 self._failed_while_unwinding(host, error)
             if host.cancelled:
                 self.given_up(node, duration)
@@ -125,7 +127,10 @@ class Starts:
         elif asks is None:
             unwinding = StopError(host.node.name, "start")
             unwinding.__cause__ = error
-            self._engine.account.incomplete(unwinding, host.node.index)
+            if host.node.optional:
+                self._engine.account.of_component(unwinding, host.node.index)
+            else:
+                self._engine.account.incomplete(unwinding, host.node.index)
 
     def _start_failed(self, host: Host, error: RunError, *, unwinding: bool) -> None:
         component = host.node.index

@@ -94,12 +94,9 @@ class System:
 
     def get(self, component: Component[T], default: D = None) -> T | D:  # type: ignore[assignment]
         """The value of a component, or a default where it is not there now. Never raises."""
-        index = self._engine.plan.index_of.get(component)
-        if index is None:
-            return default
         try:
-            value: T = self._engine.gates.check(index)
-        except RunError:
+            value: T = self[component]
+        except (RunError, UnknownComponentError, TypeError):  # no handle is unhashable
             return default
         return value
 
@@ -293,9 +290,12 @@ class System:
                 counts.
 
         Raises:
-            ValueError: an exit code is from 0 to 255.
+            ValueError: the reason is no text, or the exit code is not from 0 to 255.
 
         """
+        if not _is_text(reason):
+            message = f"reason is {reason!r}, but must be a text"
+            raise ValueError(message)
         if not _is_code(exit_code):
             message = f"exit_code is {exit_code!r}, but must be from 0 to {_LAST_CODE}"
             raise ValueError(message)
@@ -374,6 +374,10 @@ class System:
 def _time_left(host: Host | None) -> float | None:
     left = math.inf if host is None else host.time_left
     return None if left == math.inf else left  # no hook runs
+
+
+def _is_text(reason: object) -> bool:
+    return isinstance(reason, str)
 
 
 def _is_code(code: object) -> bool:

@@ -1,0 +1,192 @@
+"""What is told of a start that is given up: why that was is no error of its own."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from lifecycle import Lifetime, Outcome, Registry, System
+from lifecycle.errors import ClosedError, StartTimeoutError, StopError
+from tests.engine.parts import part
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+    from lifecycle import Component
+    from tests.engine.kit import Life
+
+
+async def ready(life: Lifetime, slow: Component[Any]) -> None:
+    """Wait by the system."""
+    await life.system.ready(slow)
+
+
+async def at_the_gate(life: Lifetime, slow: Component[Any]) -> None:
+    """Wait at the gate."""
+    await life.system.gate(slow).wait()
+
+
+async def in_a_group(life: Lifetime, slow: Component[Any]) -> None:
+    """Wait in a task of its own."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(life.system.ready, slow)
+
+
+async def in_a_thread(life: Lifetime, slow: Component[Any]) -> None:
+    """Wait in a thread."""
+    await anyio.to_thread.run_sync(life.system.gate(slow).wait_in_thread)
+
+
+WAITS = pytest.mark.parametrize("wait", [ready, at_the_gate, in_a_group, in_a_thread])
+
+
+def waiting(
+    shop: Registry, wait: Callable[[Lifetime, Any], Awaitable[None]], **options: Any
+) -> None:
+    """Declare what waits, in its start, for a part that takes a hundred seconds."""
+    slow = part(shop, "slow", start=100)
+
+    @shop.component(**options)
+    async def web(life: Lifetime) -> AsyncIterator[None]:
+        await wait(life, slow)
+        yield
+
+
+@WAITS
+@pytest.mark.parametrize("optional", [False, True])
+@pytest.mark.rule("S6")
+def test_a_shutdown_while_a_start_waits_for_another(
+    life: Life, wait: Any, *, optional: bool
+) -> None:
+    """It is clean: that what was waited for will never be ready is known."""
+    shop = Registry("shop")
+    waiting(shop, wait, optional=optional)
+
+    @shop.component
+    async def ender(life: Lifetime) -> None:
+        await anyio.sleep(1)
+        life.system.shut_down("a deploy")
+
+    lived = life.live(shop)
+
+    assert isinstance(lived.error, ClosedError)
+    assert [] == lived.errors
+    assert lived.report is not None
+    assert Outcome.CLEAN is lived.report.outcome
+
+
+@WAITS
+@pytest.mark.rule("S5")
+def test_a_failure_while_a_start_waits_for_another(life: Life, wait: Any) -> None:
+    """One error is told: the one that there was."""
+    shop = Registry("shop")
+    waiting(shop, wait)
+
+    @shop.component
+    async def broken() -> None:
+        await anyio.sleep(1)
+        message = "no disk"
+        raise OSError(message)
+
+    lived = life.live(shop)
+
+    assert ["StartError: 'broken' did not start: OSError: no disk"] == lived.errors
+
+
+@WAITS
+@pytest.mark.rule("S3")
+def test_a_timeout_while_a_start_waits_for_another(life: Life, wait: Any) -> None:
+    """It is not said to come of its own consequence."""
+    shop = Registry("shop")
+    waiting(shop, wait, start_timeout=2)
+
+    lived = life.live(shop)
+
+    assert isinstance(lived.error, StartTimeoutError)
+    assert lived.error.__cause__ is None
+
+
+@pytest.mark.rule("S6")
+def test_an_optional_start_that_fails_as_it_is_given_up(life: Life) -> None:
+    """It concerns nobody else: it stands in the report of the component, and there alone."""
+    shop = Registry("shop")
+
+    @shop.component(optional=True)
+    async def cache() -> None:
+        try:
+            await anyio.sleep(100)
+        finally:
+            message = "no such host"
+            raise OSError(message)
+
+    @shop.component
+    async def ender(life: Lifetime) -> None:
+        await anyio.sleep(1)
+        life.system.shut_down("a deploy")
+
+    lived = life.live(shop)
+
+    assert isinstance(lived.error, ClosedError)
+    assert lived.report is not None
+    assert (Outcome.CLEAN, ()) == (lived.report.outcome, lived.report.errors)
+    own = lived.report.components["cache"].error
+    assert isinstance(own, StopError)
+    assert "start" == own.hook
+
+
+@pytest.mark.rule("S6")
+@pytest.mark.parametrize("round_", range(10))
+def test_a_shutdown_that_a_start_asks_for_in_its_thread(life: Life, round_: int) -> None:
+    """It comes before the end of that start, in whichever order the loop learns of the two."""
+    shop = Registry("shop")
+
+    @shop.component
+    def database(life: Lifetime) -> Iterator[int]:
+        life.system.shut_down(f"no {round_}")
+        yield 1
+
+    async def body(_: object) -> None:
+        life.note("the body runs")
+
+    lived = life.live(shop, body)
+
+    assert isinstance(lived.error, ClosedError)
+    assert [] == life.words
+    assert lived.report is not None
+    assert "stopped" == lived.report.components["database"].state
+
+
+@pytest.mark.rule("S1")
+def test_a_check_that_fails_as_a_request_cuts_it_off(life: Life) -> None:
+    """It is no preflight failure: it was not let come to an end."""
+    shop = Registry("shop")
+
+    @shop.preflight
+    async def reachable() -> None:
+        try:
+            await anyio.sleep(100)
+        finally:
+            message = "cut off in the middle"
+            raise OSError(message)
+
+    systems: list[System] = []
+
+    @asynccontextmanager
+    async def companion(system: System) -> AsyncIterator[None]:
+        systems.append(system)
+        yield
+
+    @shop.preflight
+    async def ender() -> None:
+        await anyio.sleep(1)
+        systems[0].shut_down("a deploy")
+
+    lived = life.live(shop, companions=[companion])
+
+    assert isinstance(lived.error, ClosedError)
+    assert lived.report is not None
+    assert (Outcome.CLEAN, ()) == (lived.report.outcome, lived.report.errors)
