@@ -43,12 +43,13 @@ class Handling:
     """Takes signals from when it is entered until it is left, and tells the systems attached.
 
     Those that arrive before a system is attached are kept for it. The previous handlers are put
-    back at the end, and in a forked child at once.
+    back at the end, and in a forked child at once. Of several that end in any order, each takes
+    signals until its own end.
     """
 
     def __init__(self, numbers: Iterable[int] = DEFAULT_SIGNALS) -> None:
         """Name the signals; by default SIGTERM, SIGQUIT and SIGINT."""
-        self._numbers = tuple(numbers)
+        self._numbers = tuple(dict.fromkeys(numbers))
         self._previous: dict[int, Any] = {}
         self._systems: list[System] = []
         self._while_attached = contextlib.ExitStack()
@@ -66,8 +67,12 @@ class Handling:
             return self
         outer = list(_active)
         _active.append(self)
-        for number in self._numbers:
-            self._previous[number] = signal.signal(number, _handle)
+        try:
+            for number in self._numbers:
+                self._previous[number] = signal.signal(number, _handle)
+        except BaseException:  # one that cannot be taken: the others are not taken, either
+            self.leave()
+            raise
         for other in outer:
             # What arrived while the program was still being imported is for us. What arrives right
             # now may be taken twice, which is no harm: duplicates change nothing.
@@ -83,11 +88,15 @@ class Handling:
         """Put the previous handlers back."""
         self._while_attached.close()
         if self in _active:
-            _active.remove(self)
-            self.restore()
+            self.leave()
 
     def attach(self, system: System) -> None:
-        """Let signals reach a system, those that came already first."""
+        """Let signals reach a system, those that came already first.
+
+        Raises:
+            RuntimeError: no event loop runs here: it is to be called on that of the system.
+
+        """
         if not self._systems:
             self._while_attached.enter_context(woken_by_signals())
         self._systems.append(system)
@@ -96,7 +105,12 @@ class Handling:
             self._pass_on(system, number, ago=time.monotonic() - at)
 
     def detach(self, system: System) -> None:
-        """Let signals reach it no longer."""
+        """Let signals reach it no longer.
+
+        Raises:
+            ValueError: it is not attached.
+
+        """
         self._systems.remove(system)
 
     def take(self, number: int) -> None:
@@ -110,12 +124,18 @@ class Handling:
         for system in self._systems:
             self._pass_on(system, number, ago=0.0)
 
-    def restore(self) -> None:
-        """Put the previous handlers back."""
+    def leave(self) -> None:
+        """Put the previous handlers back, or leave that to who has taken the signals since."""
+        later = [other._previous for other in _active[_active.index(self) + 1 :]]  # noqa: SLF001  of the same class
         for number, previous in self._previous.items():
-            with contextlib.suppress(TypeError, ValueError):  # None: it was not set from Python
-                signal.signal(number, previous)
+            heir = next((other for other in later if number in other), None)
+            if heir is None:
+                with contextlib.suppress(TypeError, ValueError):  # None: it was not set from Python
+                    signal.signal(number, previous)
+            elif heir[number] is _handle:
+                heir[number] = previous
         self._previous.clear()
+        _active.remove(self)
 
     def _pass_on(self, system: System, number: int, ago: float) -> None:
         if system.signal(number, ago=ago) and self.on_last is not None:
@@ -128,21 +148,24 @@ def handling(numbers: Iterable[int] = DEFAULT_SIGNALS) -> Handling:
     Args:
         numbers: which ones; what each asks for stands in the settings of the system.
 
+    Raises:
+        OSError: from the ``with``, one of them cannot be taken, such as SIGKILL; none is then.
+        ValueError: likewise, where there is no such signal.
+
     """
     return Handling(numbers)
 
 
 def _handle(number: int, frame: FrameType | None) -> None:
     del frame
-    for one in _active:
+    for one in tuple(_active):
         one.take(number)
 
 
 def _restore_in_child() -> None:
     # A forked child with these handlers would report its SIGTERM to its parent's loop.
-    for one in reversed(_active):
-        one.restore()
-    _active.clear()
+    while _active:
+        _active[-1].leave()
 
 
 if hasattr(os, "register_at_fork"):

@@ -112,6 +112,20 @@ def test_handlers_are_restored(backend: str) -> None:
     assert process.said[-2:] == ["run returned", "restored: True"]
 
 
+def test_a_signal_that_cannot_be_taken() -> None:
+    """That is said, and none is taken: the process would end by none of the others."""
+    with program("", "that cannot be taken") as process:
+        assert process.wait() == 0
+    assert process.said == ["OSError", "restored: True", "ValueError", "restored: True"]
+
+
+def test_what_was_put_between_two_of_ours_is_put_back() -> None:
+    """Each takes what it finds, and it is found again, whoever ends first."""
+    with program("", "above another handler") as process:
+        assert process.wait() == 0
+    assert process.said == ["taken: True", *["restored: True"] * 3]
+
+
 @pytest.mark.parametrize("mode", ["before the loop runs", "while it is planned"])
 def test_a_signal_before_the_loop_runs(backend: str, mode: str) -> None:
     """Is not lost: nothing is started, which is a clean end."""

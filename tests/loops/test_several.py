@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.e2e.kit import Process, running_program
 
 if TYPE_CHECKING:
@@ -31,6 +33,26 @@ def test_a_signal_reaches_all_that_asked(backend: str) -> None:
         "two clean received SIGTERM",
     }
     assert ["silent running", "silent closed"] == process.said[-2:]
+
+
+@pytest.mark.parametrize("mode", ["one ends", "one ends, and another thread takes the signal"])
+def test_who_ends_takes_the_signals_from_nobody(backend: str, mode: str) -> None:
+    """Whoever has asked for them is told until its own end, and the last puts back what was."""
+    with program(backend, mode) as process:
+        process.until("> ready")
+        if mode == "one ends":
+            process.send(signal.SIGTERM)
+
+        assert process.wait() == 0
+    assert process.said == [
+        "one opened",
+        "two opened",
+        "one closed",
+        "ready",
+        "two closed",
+        "two clean received SIGTERM",
+        "restored: True",
+    ]
 
 
 def test_a_signal_reaches_a_system_in_a_thread(backend: str) -> None:

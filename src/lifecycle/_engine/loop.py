@@ -23,6 +23,7 @@ import anyio
 from lifecycle._engine.bell import FutureBell
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
     from collections.abc import Callable, Generator
 
     from lifecycle._engine.bell import Bell
@@ -101,25 +102,50 @@ def woken_by_signals() -> Generator[None]:
     import asyncio  # noqa: PLC0415  it runs, so it is there
 
     loop = asyncio.get_running_loop()
-    ours, pythons = socket.socketpair()
-    ours.setblocking(False)  # noqa: FBT003
-    pythons.setblocking(False)  # noqa: FBT003
-    before = signal.set_wakeup_fd(pythons.fileno(), warn_on_full_buffer=False)
-    if before != -1:
-        signal.set_wakeup_fd(before)  # somebody does it already
-    else:
-        loop.add_reader(ours, ours.recv, 4096)
+    waker = _wakers.get(loop)
+    if waker is None:
+        waker = _wakers[loop] = _Waker(loop)
+    waker.users += 1
     try:
         yield
     finally:
-        if before == -1:
+        waker.users -= 1
+        if not waker.users:
+            del _wakers[loop]
+            waker.end()
+
+
+class _Waker:
+    """What wakes one loop of asyncio, for as long as anybody wants it woken."""
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        self.users = 0
+        self._loop = loop
+        self._ours, self._pythons = socket.socketpair()
+        self._ours.setblocking(False)  # noqa: FBT003
+        self._pythons.setblocking(False)  # noqa: FBT003
+        before = signal.set_wakeup_fd(self._pythons.fileno(), warn_on_full_buffer=False)
+        self._is_used = before == -1
+        if self._is_used:
+            loop.add_reader(self._ours, self._ours.recv, 4096)
+        else:
+            signal.set_wakeup_fd(before)  # somebody does it already
+
+    def end(self) -> None:
+        """Let signals wake it no longer."""
+        if self._is_used:
             # Where somebody has put his own there meanwhile, it stays.
             now = signal.set_wakeup_fd(-1)
-            if now not in (-1, pythons.fileno()):
+            if now not in (-1, self._pythons.fileno()):
                 signal.set_wakeup_fd(now)
-            loop.remove_reader(ours)
-        ours.close()
-        pythons.close()
+            self._loop.remove_reader(self._ours)
+        self._ours.close()
+        self._pythons.close()
+
+
+# The file descriptor that signals wake belongs to the process: of several that want a loop woken,
+# who ends first must not take it from the others.
+_wakers: dict[AbstractEventLoop, _Waker] = {}
 
 
 class Alarm:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -130,6 +131,24 @@ elif MODE == "before the loop runs":
     with signals.handling():
         os.kill(os.getpid(), signal.SIGTERM)
         run()
+elif MODE == "that cannot be taken":
+    for wrong in (signal.SIGKILL, 1000):
+        try:
+            with signals.handling([signal.SIGTERM, signal.SIGTERM, wrong]):
+                say("is never reached")
+        except (OSError, ValueError) as error:
+            say(type(error).__name__)
+        say("restored:", signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)
+elif MODE == "above another handler":
+    with contextlib.ExitStack() as first, contextlib.ExitStack() as second:
+        first.enter_context(signals.handling())
+        signal.signal(signal.SIGTERM, mine)
+        second.enter_context(signals.handling([signal.SIGTERM, signal.SIGTERM, signal.SIGUSR1]))
+        first.close()
+        say("taken:", signal.getsignal(signal.SIGTERM) is not mine)
+    say("restored:", signal.getsignal(signal.SIGTERM) is mine)
+    say("restored:", signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+    say("restored:", signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL)
 elif MODE == "in a thread":
     thread = threading.Thread(target=run)
     thread.start()

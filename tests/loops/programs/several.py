@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 BACKEND: Any = sys.argv[1]
 MODE = sys.argv[2]
+UP: dict[str, anyio.Event] = {}
 
 
 def shop_of(name: str) -> Registry:
@@ -50,6 +53,44 @@ async def one_loop() -> None:
             await watch("one", one)
             await watch("two", two)
             say("silent", silent.status().phase)
+
+
+async def alone(name: str, ends: anyio.Event | None = None) -> None:
+    """A system that takes signals by itself."""
+    with signals.handling() as handling:
+        async with lifecycle.running(shop_of(name)) as system:
+            handling.attach(system)
+            UP[name].set()
+            if ends is None:
+                await watch(name, system)
+            else:
+                await ends.wait()
+
+
+async def in_any_order() -> None:
+    """Two that take signals by themselves; the one that has begun to first ends first."""
+    UP.update(one=anyio.Event(), two=anyio.Event())
+    ends = anyio.Event()
+    async with anyio.create_task_group() as second:
+        async with anyio.create_task_group() as first:
+            first.start_soon(alone, "one", ends)
+            await UP["one"].wait()
+            second.start_soon(alone, "two")
+            await UP["two"].wait()
+            ends.set()
+        say("ready")
+        if MODE == "one ends, and another thread takes the signal":
+            threading.Thread(target=take_a_signal).start()
+    say("restored:", signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)
+
+
+def take_a_signal() -> None:
+    """Have SIGTERM interrupt this thread, once the main one sleeps in its event loop.
+
+    Where it does not yet, this thread does not show what it might; nothing tells when it does.
+    """
+    time.sleep(0.5)
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
 
 
 class Both:
@@ -87,5 +128,7 @@ def run(main: Any) -> None:
 
 if MODE == "one loop":
     run(one_loop)
+elif MODE.startswith("one ends"):
+    run(in_any_order)
 else:
     Both().run()
