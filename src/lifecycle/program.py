@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import logging
 import sys
@@ -10,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
+import attrs
 
 from lifecycle import console
 from lifecycle.errors import DefinitionError, RunError
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from lifecycle.report import Report
 
     Backend: TypeAlias = Literal["asyncio", "uvloop", "trio"]
+
+_INTERRUPTED = 130
 
 
 def run(
@@ -53,8 +55,10 @@ def run(
         observers: what is told every event.
 
     Raises:
-        SystemExit: with an :class:`lifecycle.ExitCode`, or the program's own.
-        ImportError: the event loop is not installed.
+        SystemExit: with an :class:`lifecycle.ExitCode`, or the program's own; also where what was
+            declared, or a setting, cannot work (78).
+        ValueError: there is no such event loop.
+        ImportError: the event loop is not installed, or the extra that serves probes is not.
 
     """
     options = _loop_options(backend)
@@ -69,9 +73,20 @@ def run(
                 running = overseer.running(registry, companions, observers)
             except DefinitionError as error:
                 raise _refused(error) from None
-            with contextlib.suppress(RunError, KeyboardInterrupt):
+            is_interrupted = False
+            try:
                 anyio.run(_main, running, **options)
+            except RunError:
+                pass  # it is in the report
+            except KeyboardInterrupt:
+                is_interrupted = True
         report = overseer.report
+    if is_interrupted:
+        if report is None:  # it had not begun
+            raise SystemExit(_INTERRUPTED)
+        if report.outcome is not Outcome.FORCED:
+            # It came before the body, or after: no more was known than a cancellation.
+            report = attrs.evolve(report, exit_code=_INTERRUPTED)
     assert report is not None  # noqa: S101  it was entered, and is over
     if report.outcome is Outcome.CLEAN and not report.exit_code:
         return report
@@ -80,8 +95,19 @@ def run(
 
 
 async def _main(running: Running) -> None:
-    async with running as system:
-        await system.closed()
+    # Of an interrupt that nobody takes asyncio makes a cancellation of this task, which nobody else
+    # cancels; trio raises it.
+    cancelled = anyio.get_cancelled_exc_class()
+    try:
+        async with running as system:
+            try:
+                await system.closed()
+            except cancelled:
+                if system.shutdown_reason is None:  # else it may be our own
+                    raise KeyboardInterrupt from None
+                raise
+    except cancelled:
+        raise KeyboardInterrupt from None
 
 
 def _refused(error: DefinitionError) -> SystemExit:

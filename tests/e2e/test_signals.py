@@ -98,6 +98,22 @@ def test_sighup_is_not_touched(backend: str) -> None:
     assert process.said == STARTED
 
 
+@pytest.mark.parametrize("when", ["starts", "works", "ends"])
+def test_an_interrupt_that_is_left_alone(backend: str, when: str) -> None:
+    """It is a KeyboardInterrupt, as in any program: all that is up is stopped, the code is 130."""
+    with program(backend, f"interrupts are left alone, and one comes while it {when}") as process:
+        if when == "ends":
+            process.until("> works")
+            process.send(signal.SIGTERM)
+
+        assert process.wait() == 130
+    assert process.said[:3] == STARTED[: 2 if when == "starts" else 3]
+    assert ("database closed" in process.said) == (when != "starts")
+    assert "Exit code 130." in process.output
+    if when == "works":
+        assert "exit code 130 (" in process.output  # all who look at the report know
+
+
 def test_readiness_is_off_in_the_handler(backend: str) -> None:
     """Not when the loop comes round to it: the next line sees it."""
     with program(backend, "readiness") as process:

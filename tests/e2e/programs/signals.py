@@ -15,6 +15,7 @@ import anyio.to_thread
 
 import lifecycle
 from lifecycle import Lifetime, Registry, Settings, requires, signals
+from lifecycle.settings import Response
 from tests.e2e.say import say
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def signal_ourselves() -> bool:
 async def database() -> AsyncIterator[str]:
     """Started, or not."""
     say("database opened")
+    await be_interrupted("starts")
     yield "database"
     say("database closed")
 
@@ -63,7 +65,9 @@ async def work(life: Lifetime, database: str = requires(database)) -> None:
     elif MODE == "in another thread":
         threading.Timer(0.5, take_a_signal).start()
     say("works")
+    await be_interrupted("works")
     await life.wait_draining()
+    await be_interrupted("ends")
     with life.hold("work"):
         await anyio.sleep(0.3)  # what comes now is not taken for a duplicate
         say("finishes")
@@ -74,6 +78,17 @@ async def work(life: Lifetime, database: str = requires(database)) -> None:
 @shop.component(after=[work])
 def last() -> None:
     """Once it is ready, the whole system is: the next thing that happens is `RUNNING`."""
+
+
+async def be_interrupted(while_it: str) -> None:
+    """Be interrupted here, where a mode says so, and no handler of ours takes that.
+
+    The interrupt comes from here, since trio would raise it in whatever it runs at the moment.
+    """
+    if MODE == f"interrupts are left alone, and one comes while it {while_it}":
+        signal.raise_signal(signal.SIGINT)
+        if while_it == "starts":
+            await anyio.sleep_forever()
 
 
 def take_a_signal() -> None:
@@ -113,7 +128,10 @@ CHILDREN = {"fork": fork, "multiprocessing": start}
 def run() -> None:
     """Run it, with a delay that only some signals skip."""
     delay = 50 if MODE == "delay" else 0
-    lifecycle.run(shop, Settings(grace_period=100, drain_delay=delay), backend=BACKEND)
+    settings = Settings(grace_period=100, drain_delay=delay)
+    if MODE.startswith("interrupts are left alone"):
+        settings = Settings(signals={signal.SIGTERM: Response.GRACEFUL})
+    lifecycle.run(shop, settings, backend=BACKEND)
     say("run returned")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -80,16 +79,12 @@ async def in_any_order() -> None:
             ends.set()
         say("ready")
         if MODE == "one ends, and another thread takes the signal":
-            threading.Thread(target=take_a_signal).start()
+            threading.Timer(0.5, take_a_signal).start()
     say("restored:", signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)
 
 
 def take_a_signal() -> None:
-    """Have SIGTERM interrupt this thread, once the main one sleeps in its event loop.
-
-    Where it does not yet, this thread does not show what it might; nothing tells when it does.
-    """
-    time.sleep(0.5)
+    """Have SIGTERM interrupt this thread, and not the one that waits in the event loop."""
     signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
 
 
