@@ -8,7 +8,7 @@ import traceback
 from typing import TYPE_CHECKING, TextIO
 
 from lifecycle.errors import RunError, one_line, plural, seconds
-from lifecycle.states import Outcome
+from lifecycle.states import Outcome, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,10 @@ def account(report: Report) -> str:
 
 
 def _account(report: Report) -> Iterator[str]:
-    yield f"lifecycle: {_SUMMARY[report.outcome]} Exit code {report.exit_code}."
+    summary = _SUMMARY[report.outcome]
+    if report.outcome is Outcome.START_FAILED and not _had_started(report):
+        summary = "The system did not start."
+    yield f"lifecycle: {summary} Exit code {report.exit_code}."
     for error in report.errors[:_MOST_ERRORS]:
         yield f"  {_sentence(error)}"
     if len(report.errors) > _MOST_ERRORS:
@@ -58,6 +61,10 @@ def _account(report: Report) -> Iterator[str]:
         yield ""
         yield "The cause:"
         yield "".join(traceback.format_exception(type(cause), cause, cause.__traceback__)).rstrip()
+
+
+def _had_started(report: Report) -> bool:
+    return any(one.state is State.STOPPED for one in report.components.values())
 
 
 def _sentence(error: BaseException) -> str:

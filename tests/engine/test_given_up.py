@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+import asyncio
+import threading
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
 import pytest
 
-from lifecycle import Lifetime, Outcome, Registry, System
-from lifecycle.errors import ClosedError, StartTimeoutError, StopError
+from lifecycle import Lifetime, Outcome, Registry, System, running
+from lifecycle.errors import ClosedError, StartError, StartTimeoutError, StopError
+from lifecycle.instruments import Instrument, instrumented
 from tests.engine.parts import part
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from lifecycle import Component
+    from lifecycle.instruments import HookCall
     from tests.engine.kit import Life
 
 
@@ -190,3 +194,120 @@ def test_a_check_that_fails_as_a_request_cuts_it_off(life: Life) -> None:
     assert isinstance(lived.error, ClosedError)
     assert lived.report is not None
     assert (Outcome.CLEAN, ()) == (lived.report.outcome, lived.report.errors)
+
+
+@pytest.mark.rule("D8", "S1")
+def test_a_check_that_goes_on_after_it_was_cut_off(life: Life) -> None:
+    """It is abandoned half a second later, and holds up neither the end nor the report."""
+    shop = Registry("shop")
+    systems: list[System] = []
+
+    @asynccontextmanager
+    async def companion(system: System) -> AsyncIterator[None]:
+        systems.append(system)
+        yield
+        life.note("the companion ends")
+
+    @shop.preflight
+    async def deaf() -> None:
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(100)
+
+    @shop.preflight
+    async def ender() -> None:
+        await anyio.sleep(1)
+        systems[0].shut_down("a deploy")
+
+    lived = life.live(shop, companions=[companion], observers=[life.observe])
+
+    assert "1.5 the companion ends" in life.log
+    assert any(line.startswith("1.5 closed: incomplete, 75") for line in life.log)
+    assert lived.report is not None
+    (left,) = lived.report.abandoned
+    assert ("deaf", "check") == (left.component, left.hook)
+    assert "await anyio.sleep(100)" in left.stack
+
+
+class Broken(Instrument):
+    """Fails behind a start that has gone well."""
+
+    async def around(self, call: HookCall, proceed: Callable[[], Awaitable[Any]]) -> Any:
+        """Proceed, and fail."""
+        result = await proceed()
+        if call.hook == "start":
+            message = "no exporter"
+            raise OSError(message)
+        return result
+
+
+@pytest.mark.rule("S4")
+@pytest.mark.parametrize("kind", ["async", "sync", "manager", "again"])
+def test_a_start_that_went_well_is_not_lost_when_something_else_fails(
+    life: Life, kind: str
+) -> None:
+    """An instrument, say: the start has failed, and what it has opened is closed, in its thread."""
+    shop = Registry("shop")
+    threads: list[int] = []
+
+    async def opening() -> AsyncIterator[int]:
+        life.note("opened")
+        try:
+            yield 1
+        finally:
+            life.note("closed")
+
+    def opening_in_thread() -> Iterator[int]:
+        threads.append(threading.get_ident())
+        life.note("opened")
+        try:
+            yield 1
+        finally:
+            threads.append(threading.get_ident())
+            life.note("closed")
+
+    if kind == "sync":
+        shop.component(opening_in_thread, name="database")
+    elif kind == "manager":
+        shop.add(contextmanager(opening_in_thread)(), name="database")
+    else:
+        shop.component(opening, name="database", retry=1 if kind == "again" else None)
+
+    with instrumented(Broken()):
+        lived = life.live(shop)
+
+    assert isinstance(lived.error, StartError)
+    assert str(lived.error.__cause__) == "no exporter"
+    assert ["opened", "closed"] * (2 if kind == "again" else 1) == life.words
+    assert len(set(threads)) <= 1
+
+
+@pytest.mark.rule("S4")
+def test_a_native_cancellation_while_a_start_is_in_its_thread() -> None:
+    """That of a loop that is torn down: what the thread opens all the same is closed."""
+    log: list[str] = []
+    opening, go_on = threading.Event(), threading.Event()
+    shop = Registry("shop")
+
+    @shop.component
+    def database() -> Iterator[int]:
+        opening.set()
+        go_on.wait(60)
+        log.append("opened")
+        try:
+            yield 1
+        finally:
+            log.append("closed")
+
+    async def main() -> None:
+        left = asyncio.ensure_future(one())  # to the teardown of the loop
+        await asyncio.to_thread(opening.wait, 60)
+        asyncio.get_running_loop().call_soon(go_on.set)
+        assert not left.done()
+
+    async def one() -> None:
+        async with running(shop):
+            pass
+
+    asyncio.run(main())
+
+    assert ["opened", "closed"] == log

@@ -76,15 +76,15 @@ SABOTAGES: Final = [
         "S1",
         "one preflight check runs after the other",
         "_engine/preflight.py",
-        'group.start_soon(run_one, number, check, name=f"lifecycle: check {_name_of(check)}")',
-        "await run_one(number, check)",
+        "one.begin()\n        for one in self._all:\n            await",
+        "one.begin()\n            await",
     ),
     Sabotage(
         "S1",
         "only the first failure is told",
         "_engine/preflight.py",
-        "return [failures[number] for number in sorted(failures)]",
-        "return [failures[number] for number in sorted(failures)][:1]",
+        "return [one.failure for one in self._all if one.failure is not None]",
+        "return [one.failure for one in self._all if one.failure is not None][:1]",
     ),
     Sabotage(
         "S2",
@@ -111,9 +111,8 @@ SABOTAGES: Final = [
         "S4",
         "a start that came too late is not unwound",
         "_engine/lives.py",
-        '        """Unwind it: it has yielded after its start was cancelled."""\n'
-        "        await self.stop(thrown)",
-        '        """Unwind it: it has yielded after its start was cancelled."""',
+        "if self._has_yielded:",
+        "if False:",
     ),
     Sabotage(
         "S4",

@@ -35,7 +35,7 @@ from lifecycle._engine.health import Health
 from lifecycle._engine.in_flight import InFlight
 from lifecycle._engine.instruments import Instruments
 from lifecycle._engine.loop import Keeper, Loop
-from lifecycle._engine.preflight import run_checks
+from lifecycle._engine.preflight import Preflight
 from lifecycle._engine.pulse import Pulse
 from lifecycle._engine.shutdown import Shutdown
 from lifecycle._engine.starts import Starts
@@ -105,6 +105,7 @@ class Engine:
         self.hosts: list[Host | None] = [None] * size
         self.system = System(self)
         self.companions = Companions(self, companions)
+        self.preflight = Preflight(self, plan.checks)
         self.escalation = Escalation(self)
         self.shutdown = Shutdown(self)
         self.starts = Starts(self)
@@ -133,8 +134,6 @@ class Engine:
         self._queue: deque[commands.Command] = deque()
         self._context = contextvars.copy_context()
         self._shield = self.loop.new_scope(shield=True)
-        self.checks: anyio.CancelScope | None = None
-        """What ends the preflight checks early, while they run."""
         self._do = self._carried_out_by()
 
     def _carried_out_by(self) -> dict[type[Any], Callable[[Any], None]]:
@@ -178,7 +177,7 @@ class Engine:
     async def _run(self) -> None:
         failures = await self.companions.start()
         if not failures and self.shutdown.reason is None:
-            failures = await run_checks(self, self.plan.checks)
+            failures = await self.preflight.run()
         for failure in failures:
             self.shutdown.failed(failure)
             self.account.start_failed(failure)

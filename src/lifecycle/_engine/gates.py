@@ -128,8 +128,8 @@ class Gates:
         awaited = []
         if self._engine.machine.states[component] in _AHEAD:
             awaited = self._engine.machine.unsettled_dependencies(component)
-            if component in self._waits:
-                awaited.append(self._waits[component])
+            if (other := self._waits.get(component)) is not None:  # asked from any thread
+                awaited.append(other)
         return awaited
 
     def _may_become_ready(self, component: int) -> bool:

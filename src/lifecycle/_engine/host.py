@@ -62,6 +62,8 @@ class Host(Timed):
     context: contextvars.Context | None = None
     """What its start has set, once it is ready; where there are checks, which run in it."""
     _life = lives.Value(None)
+    _begun = lives.Value(None)
+    """What this attempt to start has begun; it is the life when that has gone well."""
     _drain_hook: Callable[[], Any] | None = None
     _thrown: BaseException | None = None
     _called: Bell | None = None
@@ -196,17 +198,14 @@ class Host(Timed):
 
     async def _start(self) -> lives.Value:
         if self.node.retry is None:
-            only: lives.Value = await self._around("start", self.node.function, self._attempt)
-            return only
+            return await self._start_once()
         retry = self.engine.starts.retry_of(self.node)
         pauses = retry.delays()
         attempt = 0
         while True:
             attempt += 1
             try:
-                life: lives.Value = await self._around(
-                    "start", self.node.function, self._attempt, attempt=attempt
-                )
+                life = await self._start_once(attempt)
             except Exception as error:
                 pause = next(pauses, None)
                 if pause is None or not isinstance(error, retry.on) or self._scope.cancel_called:
@@ -215,6 +214,19 @@ class Host(Timed):
             else:
                 return life
             await anyio.sleep(pause)
+
+    async def _start_once(self, attempt: int = 1) -> lives.Value:
+        self._begun = lives.Value(None)
+        try:
+            life: lives.Value = await self._around(
+                "start", self.node.function, self._attempt, attempt=attempt
+            )
+        except BaseException as error:
+            # It may have gone well, and something else not: an instrument, or what came natively
+            # while its thread was at it. What was opened is closed.
+            await self._begun.discard(error)
+            raise
+        return life
 
     async def _attempt(self) -> lives.Value:
         node = self.node
@@ -227,7 +239,7 @@ class Host(Timed):
             made = calling.call_coroutine(None, function, *args, **kwargs)
             return await self._start_object(await self._watch(made))
         made = calling.call_coroutine(in_thread, function, *args, **kwargs)
-        life = lives.of_function(node, in_thread, await self._watch(made))
+        life = self._begun = lives.of_function(node, in_thread, await self._watch(made))
         await self._watch(life.start())
         if node.hooks.drain is not None:
             self._drain_hook = functools.partial(node.hooks.drain, life.value)
@@ -239,6 +251,7 @@ class Host(Timed):
         manager = found.manager or found.sync_manager
         entering = lives.of_manager(node.name, value, in_thread) if manager else None
         if entering is not None:
+            self._begun = entering
             await self._watch(entering.start())
             self._drain_hook = self._drain_of(entering.value, found)
             self.own_check = found.check

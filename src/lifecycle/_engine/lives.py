@@ -58,7 +58,7 @@ class Value:
         """Do nothing."""
 
     async def discard(self, thrown: BaseException) -> None:
-        """Do nothing."""
+        """Unwind what has begun, although it is taken for a failed start."""
 
     @property
     def awaited(self) -> Any:
@@ -76,6 +76,7 @@ class AsyncLife(Value):
         super().__init__(None)
         self._name = name
         self._generator = generator
+        self._has_yielded = False
 
     async def start(self) -> None:
         """Run to the yield."""
@@ -83,6 +84,7 @@ class AsyncLife(Value):
             self.value = await self._generator.__anext__()
         except StopAsyncIteration:
             raise InvalidComponentError(self._name, NO_YIELD) from None
+        self._has_yielded = True
 
     async def stop(self, thrown: BaseException | None) -> None:
         """Resume it; what arrived meanwhile is thrown into it."""
@@ -97,8 +99,9 @@ class AsyncLife(Value):
         raise InvalidComponentError(self._name, TWO_YIELDS)
 
     async def discard(self, thrown: BaseException) -> None:
-        """Unwind it: it has yielded after its start was cancelled."""
-        await self.stop(thrown)
+        """Unwind it, where it has yielded although its start is taken for failed."""
+        if self._has_yielded:
+            await self.stop(thrown)
 
     @property
     def awaited(self) -> Any:
@@ -136,8 +139,8 @@ class ThreadLife(Value):
             raise InvalidComponentError(self._name, TWO_YIELDS)
 
     async def discard(self, thrown: BaseException) -> None:
-        """Close it: it has yielded after its start had failed."""
-        del thrown
+        """Close it, where it has yielded although its start is taken for failed."""
+        del thrown  # nothing happens where it has ended
         await self._call(self._generator.close)
 
     async def _resume(self) -> Any:

@@ -53,9 +53,10 @@ def _level(event: events.Event) -> int:
 
 def line(event: events.Event) -> str:
     """What happened, in one line."""
-    template = _LINES[type(event)]
     fields = attrs.asdict(event, recurse=False)
     error = fields.get("error")
+    kind = type(event)
+    template = _LINES[kind] if error is None else _FAILED.get(kind, _LINES[kind])
     fields["took"] = seconds(fields.get("duration", 0.0))
     text = template.format(**fields)
     if isinstance(error, BaseException):
@@ -93,3 +94,8 @@ _LINES: dict[type[object], str] = {
     events.HookAbandoned: "the {hook} hook of {component} was abandoned at\n{stack}",
     events.Closed: "closed: {outcome}, exit code {exit_code} ({took})",
 }
+_FAILED: dict[type[object], str] = {
+    events.CompanionStarted: "companion {companion} did not start ({took})",
+    events.ComponentStarted: "{component} did not start ({took})",
+}
+"""Those that say something else where it went wrong."""

@@ -9,49 +9,104 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from lifecycle import events
-from lifecycle._engine import calling
+from lifecycle._core.budget import UNWIND
+from lifecycle._engine import calling, stacks
 from lifecycle._engine.cancellation import code_of, is_cancellation
+from lifecycle._engine.flag import Flag
 from lifecycle._engine.threads import Thread
-from lifecycle.errors import PreflightError, one_line
+from lifecycle.errors import PreflightError, StopError, one_line
+from lifecycle.report import Abandoned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lifecycle._engine.engine import Engine
+    from lifecycle._engine.loop import Alarm
 
 
-async def run_checks(engine: Engine, checks: Sequence[Any]) -> list[BaseException]:
-    """Run all checks; returns the failures, in the order of registration.
+class Preflight:
+    """The checks of one run: all at once, before the first component."""
 
-    Cancelling `engine.checks` ends them early: that is no failure.
-    """
-    failures: dict[int, BaseException] = {}
-    scope = anyio.CancelScope()
+    def __init__(self, engine: Engine, checks: Sequence[Any]) -> None:
+        """None runs yet."""
+        self._all = [_Run(engine, check) for check in checks]
 
-    async def run_one(number: int, check: Any) -> None:
-        name = _name_of(check)
-        began = engine.loop.now()
-        engine.tell(events.CheckStarting, check=name)
+    async def run(self) -> list[BaseException]:
+        """Run all; returns the failures, in the order of registration."""
+        for one in self._all:
+            one.begin()
+        for one in self._all:
+            await one.over.wait()
+        return [one.failure for one in self._all if one.failure is not None]
+
+    def end(self) -> None:
+        """Cut off those that still run: that is no failure."""
+        for one in self._all:
+            one.end()
+
+
+class _Run:
+    """One check, in a task of its own."""
+
+    def __init__(self, engine: Engine, check: Any) -> None:
+        self._engine = engine
+        self._check = check
+        self._name = _name_of(check)
+        self._scope = anyio.CancelScope()
+        self._runs = False
+        self._began = 0.0
+        self._alarm: Alarm | None = None
+        self._awaiting: Any = None
+        self.failure: BaseException | None = None
+        self.over = Flag()
+        """It has ended, or was abandoned."""
+
+    def begin(self) -> None:
+        """Let it run."""
+        self._runs = True
+        self._engine.spawn(self._run, f"check {self._name}")
+
+    def end(self) -> None:
+        """Cancel it; should it go on all the same, it is left behind."""
+        if self._runs and not self._scope.cancel_called:
+            self._scope.cancel()
+            self._alarm = self._engine.keeper.at(self._engine.loop.now() + UNWIND, self._abandon)
+
+    async def _run(self) -> None:
+        if not self._scope.cancel_called:  # else it was cut off before it ran, and is not called
+            failure = await self._ask()
+            if self.over.is_set:
+                return  # it was abandoned, and that was told
+            if not self._scope.cancel_called:
+                self.failure = failure
+            duration = self._engine.loop.now() - self._began
+            self._engine.tell(events.CheckEnded, check=self._name, duration=duration, error=failure)
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._runs = False
+        self.over.set()
+
+    async def _ask(self) -> PreflightError | None:
+        engine = self._engine
+        self._began = engine.loop.now()
+        engine.tell(events.CheckStarting, check=self._name)
         try:
-            failure = await _failure_of(engine, name, check)
+            with self._scope:
+                self._awaiting = _failure_of(engine, self._name, self._check)
+                return await self._awaiting  # type: ignore[no-any-return]
         except KeyboardInterrupt as interrupt:
-            engine.shutdown.interrupted(interrupt, f"the check {name!r}")
-            failure = None
-        if failure is not None and not scope.cancel_called:
-            failures[number] = failure  # what was cut off is told of, and is no failure
-        engine.tell(
-            events.CheckEnded, check=name, duration=engine.loop.now() - began, error=failure
-        )
+            engine.shutdown.interrupted(interrupt, f"the check {self._name!r}")
+        except anyio.get_cancelled_exc_class():
+            pass  # natively, as it was cut off
+        return None
 
-    if not checks:
-        return []
-    engine.checks = scope
-    with scope:
-        async with anyio.create_task_group() as group:
-            for number, check in enumerate(checks):
-                group.start_soon(run_one, number, check, name=f"lifecycle: check {_name_of(check)}")
-    engine.checks = None
-    return [failures[number] for number in sorted(failures)]
+    def _abandon(self) -> None:
+        engine, stack = self._engine, stacks.of(self._awaiting)
+        engine.account.abandoned.append(Abandoned(self._name, "check", stack))
+        engine.tell(events.HookAbandoned, component=self._name, hook="check", stack=stack)
+        duration = engine.loop.now() - self._began
+        engine.account.incomplete(StopError(self._name, "check", duration, abandoned=True))
+        self.over.set()
 
 
 async def _failure_of(engine: Engine, name: str, check: Any) -> PreflightError | None:

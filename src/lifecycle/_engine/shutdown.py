@@ -64,17 +64,12 @@ class Shutdown:
             return
         self.note_request(reason, trigger, at=at)
         self.ask_for_code(exit_code)
-        self._end_checks()
+        self._engine.preflight.end()
         self._note_shutdown()
         self._engine.apply(
             self._engine.machine.shut_down, delay=delay and self._engine.settings.drain_delay > 0
         )
         self._engine.companions.hurry()
-
-    def _end_checks(self) -> None:
-        """Those of the preflight that still run."""
-        if self._engine.checks is not None:
-            self._engine.checks.cancel()
 
     def ask_for_code(self, exit_code: int) -> None:
         """Someone asks for an exit code; the first that is not 0 counts."""
@@ -99,7 +94,7 @@ class Shutdown:
             return
         self._engine.account.verdict.forced_by = signal_number
         self.note_request("a second interrupt", Trigger.SIGNAL)
-        self._end_checks()
+        self._engine.preflight.end()
         self._note_shutdown()
         self.share_out()
         end = min(self.patience_ends, self._engine.loop.now() + FORCED_STOP)
