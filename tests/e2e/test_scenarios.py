@@ -267,7 +267,7 @@ def test_a_preflight_command_fails(backend: str, tmp_path: Path) -> None:
         assert fifo.read_to_the_end() == "the script was here\n"
     assert process.said == []
     assert account(process) == [
-        f"{NOT_STARTED} Exit code 7.",
+        "lifecycle: The system did not start. Exit code 7.",
         (
             "  preflight check 'migrations' failed: it exited with code 7. The last lines of its "
             "stderr:"
