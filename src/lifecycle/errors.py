@@ -10,7 +10,8 @@ The user's own exception is the ``__cause__``.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Literal, TypeVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import attrs
 from typing_extensions import Self, dataclass_transform
@@ -51,12 +52,23 @@ def add_note(error: BaseException, note: str) -> None:
         error.__dict__["__notes__"] = [*notes, note]
 
 
+# No built-in name on Python 3.10, where anyio brings the backport that its groups are of.
+_Group: type[Any] = import_module(
+    "builtins" if sys.version_info >= (3, 11) else "exceptiongroup"
+).BaseExceptionGroup
+
+
+def parts_of(error: BaseException) -> tuple[BaseException, ...]:
+    """The exceptions in a group; none of what is no group, whatever attributes it has."""
+    return getattr(error, "exceptions", ()) if isinstance(error, _Group) else ()
+
+
 def leaf(error: BaseException) -> BaseException:
     """The one exception in a group of one, however deep."""
-    parts: tuple[BaseException, ...] = getattr(error, "exceptions", ())
+    parts = parts_of(error)
     while len(parts) == 1:
         error = parts[0]
-        parts = getattr(error, "exceptions", ())
+        parts = parts_of(error)
     return error
 
 
@@ -205,6 +217,9 @@ class RunError(LifecycleError):
         copy = type(self)(*self.args)
         copy.__cause__ = self.__cause__
         copy.__dict__.update(self.__dict__)
+        notes: list[str] | None = copy.__dict__.get("__notes__")
+        if notes is not None:  # what is added to one is no business of the others
+            copy.__dict__["__notes__"] = list(notes)
         return copy
 
 

@@ -10,13 +10,20 @@ import pytest
 
 from lifecycle import Registry, System, running
 from lifecycle._core.machine import Machine
-from lifecycle.errors import StopError
-from tests.engine.kit import Life, Noted
+from lifecycle._engine import companions
+from lifecycle._engine.gates import Gates
+from lifecycle._engine.health import Inquiry
+from lifecycle._engine.starts import Starts
+from lifecycle._engine.stops import Stops
+from lifecycle.errors import StopError, leaf
+from tests.engine.kit import Life, Noted, Spy
+from tests.engine.parts import fail, part
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 FAULT = "a fault of lifecycle itself"
+COMPANION = companions._One  # noqa: SLF001  there is no other way to be at fault
 
 
 @pytest.mark.parametrize("fact", ["begin", "started", "shut_down", "drained", "stopped"])
@@ -35,10 +42,37 @@ def test_a_fault_of_the_engine_is_raised(life: Life, fact: str) -> None:
         pytest.raises(BaseException) as caught,  # noqa: PT011  it may be in groups
     ):
         life.run(main)
-    error = caught.value
-    while parts := getattr(error, "exceptions", ()):
-        (error,) = parts
-    assert error is fault
+    assert leaf(caught.value) is fault
+
+
+@pytest.mark.parametrize(
+    ("kind", "step"),
+    [
+        (Gates, "open_or_give_up"),
+        (Starts, "start_ended"),
+        (Stops, "has_stopped"),
+        (Inquiry, "_say"),
+        (COMPANION, "_has_started"),
+        (COMPANION, "_has_ended"),
+    ],
+)
+@pytest.mark.parametrize("fault", [RuntimeError(FAULT), BaseException(FAULT)], ids=type)
+def test_a_fault_in_a_task_of_the_engine_is_raised(
+    life: Life, kind: type, step: str, fault: BaseException
+) -> None:
+    """What a component, a check or a companion did is told in its task: that may fail as well."""
+    shop = Registry("shop")
+    web = part(shop, "web", stop=1)
+    web.check(lambda _: anyio.sleep(1))
+    part(shop, "broken", start=fail, optional=True)
+
+    async def body(system: System) -> None:
+        await system.check()
+
+    with mock.patch.object(kind, step, side_effect=fault):
+        lived = life.live(shop, body, companions=[Spy()])
+    assert lived.error is not None
+    assert leaf(lived.error) is fault
 
 
 def test_a_fault_in_an_alarm_is_raised(life: Life) -> None:
@@ -56,10 +90,8 @@ def test_a_fault_in_an_alarm_is_raised(life: Life) -> None:
 
     with mock.patch.object(Machine, "drain_timed_out", side_effect=fault):
         lived = life.live(shop, body)
-    error = lived.error
-    while parts := getattr(error, "exceptions", ()):
-        (error,) = parts
-    assert error is fault
+    assert lived.error is not None
+    assert leaf(lived.error) is fault
 
 
 def test_a_fault_after_the_report_is_raised(life: Life) -> None:

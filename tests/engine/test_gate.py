@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 
 from lifecycle import Lifetime, Registry, System, requires
-from lifecycle.errors import ClosedError, DeadlockError, NotReadyError
+from lifecycle.errors import ClosedError, DeadlockError, NotReadyError, StartError
+from lifecycle.instruments import Instrument, instrumented
 from tests.engine.parts import fail, part
 
 if TYPE_CHECKING:
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 
     from lifecycle.gates import Gate
     from tests.engine.kit import Life
+
+span: ContextVar[str] = ContextVar("span", default="none")
 
 
 def held(shop: Registry, life: Life, use: Any) -> Any:
@@ -186,3 +191,64 @@ def test_a_wait_in_a_thread_has_an_end(life: Life) -> None:
 
     assert "<Gate of 'slow'>" == held(Registry("shop"), life, use)
     assert ["0.25 not ready"] == life.log
+
+
+class Traced(Instrument):
+    """Has a variable set while a thread waits, as tracing does; it may fail, before or after."""
+
+    def __init__(self, fails: str = "") -> None:
+        self._fails = fails
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        token = span.set("waits")
+        if self._fails == "before":
+            raise ValueError(self._fails)
+        yield
+        span.reset(token)
+        if self._fails == "after":
+            raise ValueError(self._fails)
+
+
+def test_an_instrument_may_set_a_variable_while_a_thread_waits(life: Life) -> None:
+    """It ends the wait in the context in which it began it, whatever the wait ended by."""
+    shop = Registry("shop")
+    slow = part(shop, "slow", start=2)
+
+    @shop.component
+    def user() -> str:
+        gate = Lifetime.current().system.gate(slow)
+        with pytest.raises(NotReadyError):
+            gate.wait_in_thread(1)
+        return gate.wait_in_thread()
+
+    async def body(system: System) -> str:
+        return system[user]
+
+    with instrumented(Traced()):
+        assert "slow" == life.live(shop, body).result
+    assert 2 == life.now()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_what_an_instrument_raises_is_raised_in_the_thread_that_waits(
+    life: Life, when: str
+) -> None:
+    """It hangs nobody, and is no fault of the engine: the others start, and stop."""
+    shop = Registry("shop")
+    slow = part(shop, "slow", start=2, stop=lambda: life.note("slow stopped"))
+
+    @shop.component(optional=True)
+    def user() -> str:
+        return Lifetime.current().system.gate(slow).wait_in_thread()
+
+    async def body(system: System) -> str:
+        with pytest.raises(StartError, match=f"ValueError: {when}"):
+            system[user]
+        return system[slow]
+
+    with instrumented(Traced(when)):
+        lived = life.live(shop, body)
+    assert "slow" == lived.result
+    assert lived.error is None
+    assert ["2 slow stopped"] == life.log

@@ -13,9 +13,11 @@ from lifecycle.errors import (
     NotReadyError,
     StartError,
     UnknownComponentError,
+    add_note,
 )
 from lifecycle.states import State
 from tests.engine.kit import Life, Noted, Spy
+from tests.engine.parts import fail, part
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -504,3 +506,31 @@ def test_a_shutdown_without_a_reason(life: Life) -> None:
         assert system.status().ready
 
     assert life.live(shop, body).error is None
+
+
+@pytest.mark.rule("B3")
+def test_each_who_asks_has_an_error_of_their_own(life: Life) -> None:
+    """What one adds to theirs, before or after, is not seen by the others."""
+    shop = Registry("shop")
+    broken = part(shop, "broken", start=fail, optional=True)
+
+    def asked(system: System) -> StartError:
+        with pytest.raises(StartError) as caught:
+            system[broken]
+        return caught.value
+
+    async def body(system: System) -> None:
+        kept = system._engine.component_errors[0]  # noqa: SLF001  its own, which has a note
+        add_note(kept, "kept")
+        first, second = asked(system), asked(system)
+        add_note(first, "added")
+        assert ["kept", "added"] == untyped(first).__notes__
+        assert ["kept"] == untyped(second).__notes__
+        assert ["kept"] == untyped(kept).__notes__
+
+    assert life.live(shop, body).error is None
+
+
+def untyped(error: BaseException) -> Any:
+    """Notes are new in Python 3.11."""
+    return error

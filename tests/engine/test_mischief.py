@@ -25,6 +25,7 @@ from lifecycle import (
 )
 from lifecycle.errors import CrashedError, InvalidComponentError, StartError, StopError
 from tests.engine.kit import Life, Noted, Spy
+from tests.engine.parts import part
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
@@ -46,6 +47,59 @@ def only_on_asyncio(life: Life) -> None:
     """Skip the test elsewhere."""
     if life.backend == "trio":
         pytest.skip("asyncio's own way to cancel")
+
+
+# --- exceptions that are odd ---------------------------------------------------------------------
+
+
+class ValidationError(Exception):
+    """Looks like a group, and is none."""
+
+    exceptions: tuple[str, ...] = ("too short", "too long")
+
+    def __init__(self, message: str, number: int = 1) -> None:
+        super().__init__(message)
+        self.exceptions = self.exceptions[:number]
+
+
+@pytest.mark.uvloop
+@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize("where", ["start", "service", "drain", "stop", "check", "preflight"])
+def test_an_exception_that_is_no_group_but_has_exceptions(
+    life: Life, where: str, number: int
+) -> None:
+    """It is an error like any other, whatever attributes it has."""
+    shop = Registry("shop")
+    raised = ValidationError("no", number)
+
+    def hook(of: str) -> None:
+        if where == of:
+            raise raised
+
+    part(
+        shop,
+        "web",
+        start=lambda: hook("start"),
+        drain=lambda: hook("drain"),
+        stop=lambda: hook("stop"),
+    ).check(lambda _: hook("check"))
+
+    @shop.service(on_return="ignore")
+    async def jobs() -> None:
+        hook("service")
+
+    shop.preflight(lambda: hook("preflight"))
+
+    async def body(system: System) -> Any:
+        return (await system.check())["web"][0].error
+
+    lived = life.live(shop, body)
+    if where == "check":
+        assert "ValidationError" == lived.result
+        assert lived.error is None
+    else:
+        assert lived.error is not None
+        assert raised is lived.error.__cause__
 
 
 # --- cancellations that are nobody's -------------------------------------------------------------

@@ -768,7 +768,7 @@ def test_a_thread_that_outlives_the_system(life: Life) -> None:
         assert not thread.is_alive()
 
     settings = Settings(grace_period=0.2, close_reserve=0.1)
-    with mock.patch.object(Engine, "_give_up") as fault:
+    with mock.patch.object(Engine, "give_up") as fault:
         lived = life.live(shop, body, settings)
     assert [] == fault.mock_calls
     assert isinstance(lived.error, DrainTimeoutError)

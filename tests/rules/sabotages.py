@@ -413,7 +413,7 @@ SABOTAGES: Final = [
         "K2",
         "components live in tasks that belong to nobody",
         "_engine/engine.py",
-        'context.run(self._tasks.start_soon, run, name=f"lifecycle: {name}")',
+        'context.run(self._tasks.start_soon, self._guarded, run, name=f"lifecycle: {name}")',
         'context.run(__import__("asyncio").ensure_future, run())',
     ),
     Sabotage(

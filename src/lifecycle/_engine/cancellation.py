@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from lifecycle.errors import ClosedError, WorkCancelledError, leaf
+from lifecycle.errors import ClosedError, WorkCancelledError, leaf, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ def is_cut_work(error: BaseException) -> bool:
 
 
 def _is_nothing_but(error: BaseException, kinds: tuple[type[BaseException], ...]) -> bool:
-    parts = getattr(error, "exceptions", None)  # of a group; no built-in name on Python 3.10
+    parts = parts_of(error)
     if parts:
         return all(_is_nothing_but(one, kinds) for one in parts)
     return isinstance(error, kinds)
@@ -77,11 +77,7 @@ def culprit(error: BaseException) -> BaseException:
 
     Work that was cut off with it is told of by itself.
     """
-    others = [
-        part
-        for part in getattr(error, "exceptions", ())
-        if not isinstance(part, WorkCancelledError)
-    ]
+    others = [part for part in parts_of(error) if not isinstance(part, WorkCancelledError)]
     return culprit(others[0]) if len(others) == 1 else error
 
 

@@ -73,7 +73,7 @@ class Engine:
     on_closed: Callable[[Report], object] | None = None
     """Told the report, when nothing but abandoned work is left."""
     report: Report | None = None
-    _fault: Exception | None = None
+    _fault: BaseException | None = None
     _pumping = False
     _tasks: TaskGroup | None = None
     _has_started = False
@@ -92,7 +92,7 @@ class Engine:
         self.machine = Machine(plan.components)
         self.loop = Loop()
         self.keeper = Keeper(self.loop)
-        self.keeper.on_fault = self._give_up
+        self.keeper.on_fault = self.give_up
         self.turns = Turns()
         self.account = Account(plan.components)
         self.component_errors = self.account.component_errors
@@ -158,7 +158,7 @@ class Engine:
         try:
             with self._shield:
                 async with anyio.create_task_group() as self._tasks:
-                    self._tasks.start_soon(self.keeper.run, name="lifecycle: keeper")
+                    self._tasks.start_soon(self._guarded, self.keeper.run, name="lifecycle: keeper")
                     try:
                         await self._run()
                         self._close()
@@ -229,12 +229,12 @@ class Engine:
                 self._do[type(command)](command)
             if not (pumping or self.drained.is_set) and self.machine.has_drained:
                 self.drained.set()
-        except Exception as fault:  # noqa: BLE001  raised by `_run`
-            self._give_up(fault)
+        except BaseException as fault:  # noqa: BLE001  raised by `_run`
+            self.give_up(fault)
         finally:
             self._pumping = pumping
 
-    def _give_up(self, fault: Exception) -> None:
+    def give_up(self, fault: BaseException) -> None:
         """A fault of the engine itself: nobody may be left waiting for it."""
         self._fault = self._fault or fault
         self._queue.clear()
@@ -336,7 +336,16 @@ class Engine:
         """Start a task, in a copy of a context; by default the engine's own."""
         assert self._tasks is not None  # noqa: S101  it runs
         context = (self._context if context is None else context).copy()
-        context.run(self._tasks.start_soon, run, name=f"lifecycle: {name}")  # type: ignore[arg-type, unused-awaitable]
+        context.run(self._tasks.start_soon, self._guarded, run, name=f"lifecycle: {name}")  # type: ignore[arg-type, unused-awaitable]
+
+    async def _guarded(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a task that is to see to whatever users raise: what escapes it is a fault of ours."""
+        try:
+            await run()
+        except anyio.get_cancelled_exc_class():
+            raise
+        except BaseException as fault:  # noqa: BLE001  raised by `_run`
+            self.give_up(fault)
 
     def _enter(self, command: commands.Enter) -> None:
         phase = command.phase

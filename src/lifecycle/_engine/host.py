@@ -375,6 +375,8 @@ class Host(Timed):
             self.engine.starts.start_ended(self, error)
         elif self.crash is not None or self.hook == "stop":
             self.engine.stops.has_stopped(self, error)
+        elif error is not None and not self.given_up:  # in none of its hooks: a fault of ours
+            self.engine.give_up(error)
 
     # --- calling -------------------------------------------------------------------------------
 

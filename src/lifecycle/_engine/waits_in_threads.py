@@ -32,18 +32,22 @@ class WaitInThread:
         self.over = threading.Event()
         """Set when it is decided, or the timeout has passed."""
         self.refused: Exception | None = None
-        """Why it may not wait."""
+        """Why it may not wait; or what an instrument raised. Raised in the thread that waits."""
 
     def begin(self) -> None:
         """Wait from now on. On the loop."""
         engine = self._engine
-        waiting = engine.instruments.waiting()
-        self._context.run(self._waiting.enter_context, waiting)
+        try:
+            self._context.run(self._waiting.enter_context, engine.instruments.waiting())
+        except Exception as error:  # noqa: BLE001  the user's own
+            self.refused = error
+            self.over.set()
+            return
         if self._timeout is not None:
             self._alarm = engine.keeper.at(engine.loop.now() + self._timeout, self._end)
         try:
             engine.gates.when_decided(self._component, self._end, self._waiter)
-        except Exception as error:  # noqa: BLE001  raised in the thread that waits
+        except Exception as error:  # noqa: BLE001  likewise
             self.refused = error
             self._end()
 
@@ -51,5 +55,9 @@ class WaitInThread:
         if self._alarm is not None:
             self._alarm.cancel()
         self._engine.gates.forget(self._component, self._end, self._waiter)
-        self._waiting.close()
-        self.over.set()
+        try:
+            self._context.run(self._waiting.close)
+        except Exception as error:  # noqa: BLE001  the user's own
+            self.refused = self.refused or error
+        finally:
+            self.over.set()
