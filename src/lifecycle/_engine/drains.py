@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lifecycle._core import commands
     from lifecycle._engine.engine import Engine
     from lifecycle._engine.host import Host
+    from lifecycle._engine.in_flight import Hold
     from lifecycle._engine.loop import Alarm
     from lifecycle.report import Work
 
@@ -118,31 +119,35 @@ class Drains:
 
     def cut_work(self, command: commands.CutWork) -> None:
         """Cancel what is in flight: of one component, or of everyone."""
-        component = command.component
-        self._cut(lambda owner: component is None or owner == component)
+        component, in_flight = command.component, self._engine.in_flight
+        of_one = functools.partial(in_flight.of, component)
+        work = in_flight.of_everyone if component is None else of_one
+        self._cut(work)
         self._engine.keeper.at(
             self._engine.loop.now() + budget.UNWIND,
-            functools.partial(self._write_off, component),
+            functools.partial(self._write_off, component, work),
         )
 
-    def _write_off(self, component: int | None) -> None:
-        self._engine.in_flight.write_off()
+    def _write_off(self, component: int | None, work: Callable[[], list[Hold]]) -> None:
+        self._engine.in_flight.write_off(work())
         self._engine.apply(self._engine.machine.work_written_off, component)
 
     def _cut_work_of_system(self) -> None:
         """What belongs to no component has used up its time to drain."""
-        body = self._engine.body
-        if self._cut(lambda owner: owner is None):
+        body, in_flight = self._engine.body, self._engine.in_flight
+        work = functools.partial(in_flight.of, None)
+        if self._cut(work):
             until = self._engine.loop.now() + budget.UNWIND
-            self._engine.keeper.at(until, self._engine.in_flight.write_off)
+            self._engine.keeper.at(until, lambda: in_flight.write_off(work()))
         elif body is not None and body.is_in_flight:
             self._cut_body()
 
-    def _cut(self, concerns: Callable[[int | None], bool]) -> bool:
+    def _cut(self, work: Callable[[], list[Hold]]) -> bool:
         """Cancel work, and say so; returns whether there was any."""
-        cut = self._engine.in_flight.cut(concerns)
-        for name in dict.fromkeys(work.component for work in cut):
-            self._note_cut(name, [work for work in cut if work.component == name])
+        now = self._engine.loop.now()
+        cut = [hold.as_work(now) for hold in self._engine.in_flight.cut(work())]
+        for name in dict.fromkeys(each.component for each in cut):
+            self._note_cut(name, [each for each in cut if each.component == name])
         return bool(cut)
 
     def _note_cut(self, name: str | None, works: list[Work]) -> None:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import threading
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING
 
 import anyio
 
+from lifecycle._core.budget import UNWIND
 from lifecycle._engine.cancellation import is_cancellation
 from lifecycle._engine.observers import logger
 from lifecycle.errors import ClosedError, WorkCancelledError
 from lifecycle.report import Work
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
     from types import TracebackType
 
@@ -37,6 +39,7 @@ class Hold:
         "component",
         "cut",
         "reason",
+        "until",
         "what",
     )
 
@@ -57,6 +60,8 @@ class Hold:
         self.began = 0.0
         self.cut = False
         """Whether the time to drain ran out before it had ended, or trouble had it cancelled."""
+        self.until = math.inf
+        """When it is waited for no longer, since it was cut off and has had its time to unwind."""
         self.reason = ""
         """What cut it off, where it was not the end of the time to drain."""
 
@@ -249,15 +254,27 @@ class InFlight:
             return  # written off before
         self.engine.apply(self.engine.machine.released, hold.component)
 
-    def cut(self, concerns: Callable[[int | None], bool]) -> list[Work]:
-        """Cancel the work of those whom it concerns; returns what that is."""
-        now = self.engine.loop.now()
-        cut = [hold for hold in self._holds if concerns(hold.component) and not hold.cut]
+    def of(self, component: int | None) -> list[Hold]:
+        """The work of one component; None: what belongs to the system itself."""
+        return [hold for hold in self._holds if hold.component == component]
+
+    def of_everyone(self) -> list[Hold]:
+        """All work."""
+        return list(self._holds)
+
+    def cut(self, holds: Iterable[Hold]) -> list[Hold]:
+        """Cancel work, unless that was done before; returns what was cancelled now."""
+        cut = [hold for hold in holds if not hold.cut]
         for hold in cut:
             hold.cancel()
-        return [hold.as_work(now) for hold in cut]
+        until = self.engine.loop.now() + UNWIND
+        for hold in cut:
+            hold.until = until
+        return cut
 
-    def write_off(self) -> None:
-        """Wait no longer for what was cut and has not ended."""
-        for hold in [hold for hold in self._holds if hold.cut]:
-            self._release(hold)
+    def write_off(self, holds: Iterable[Hold]) -> None:
+        """Wait no longer for what was cut long enough ago and has not ended."""
+        now = self.engine.loop.now()
+        for hold in holds:
+            if hold.until <= now:
+                self._release(hold)
