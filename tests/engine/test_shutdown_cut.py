@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
+import gc
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.lowlevel
 import pytest
+import trio
 
-from lifecycle import Registry, Settings, System
-from lifecycle.errors import WorkCancelledError
-from tests.engine.parts import asked, end, part, unwinding
+from lifecycle import Lifetime, Registry, Settings, System, running
+from lifecycle._engine.in_flight import Hold
+from lifecycle.errors import DeadlockError, WorkCancelledError, leaf
+from tests.engine.parts import asked, end, fail, part, summary, unwinding
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from anyio.abc import TaskGroup
 
     from lifecycle import Component
     from tests.engine.kit import Life
@@ -76,4 +84,200 @@ def test_what_was_cut_just_before_the_end_of_all_has_its_time(life: Life) -> Non
         "7.8 early drained",
         "8 late drained",
         "8 = closing",
-    ] == [line for line in end(life) if line.startswith(("7", "8 late drained", "8 ="))]
+        "8 late stops",
+    ] == [line for line in end(life) if line.startswith(("7", "8"))][:6]
+
+
+# --- what leaves a hold -----------------------------------------------------------------------
+
+
+@pytest.mark.rule("D4")
+def test_an_error_of_work_in_a_thread_leaves_as_it_is(life: Life) -> None:
+    """Also where the work was cut off: in a thread no event loop runs that could be asked."""
+    shop = Registry("shop")
+    stuck = life.stuck()
+
+    class Worker:
+        def start(self) -> None:
+            """Start."""
+
+        def drain(self) -> None:
+            with Lifetime.current().hold("report", on_cut=stuck.release):
+                stuck.block()
+                fail("mine")
+
+    shop.add(Worker(), name="worker")
+
+    lived = life.live(shop, asked, GRACE)
+
+    assert ("incomplete", 75, ["DrainTimeoutError", "StopError"]) == summary(lived)
+    assert lived.report is not None
+    assert "ValueError('mine')" == repr(lived.report.errors[1].__cause__)
+
+
+@pytest.mark.rule("D4")
+def test_work_in_a_bare_callback_may_fail(life: Life) -> None:
+    """Its own error leaves, and it is no longer in flight: no task is needed for either."""
+    shop = Registry("shop")
+    seen: list[BaseException] = []
+
+    async def body(system: System) -> None:
+        called = anyio.Event()
+
+        def callback() -> None:
+            try:
+                with system.hold("call", on_cut=called.set):
+                    fail()
+            except BaseException as error:  # noqa: BLE001  the test looks at it
+                seen.append(error)
+            called.set()
+
+        if life.backend == "trio":
+            trio.lowlevel.current_trio_token().run_sync_soon(callback)
+        else:
+            loop = asyncio.get_running_loop()
+            loop.call_soon(callback, context=contextvars.Context())
+        await called.wait()
+        assert () == system.status().in_flight
+
+    lived = life.live(shop, body, observers=[life.observe])
+
+    assert [ValueError] == [type(error) for error in seen]
+    assert lived.error is None
+    assert "0 closed: clean, 0" == life.log[-1]
+
+
+@pytest.mark.rule("D4")
+def test_work_that_is_left_in_another_task(life: Life) -> None:
+    """That is an error where it has no `on_cut`, and it ends all the same."""
+    if life.backend == "trio":
+        pytest.skip("trio itself does not survive a scope that is left in another task")
+    shop = Registry("shop")
+
+    async def body(system: System) -> None:
+        hold = system.hold("call")
+        hold.__enter__()
+
+        async def leave() -> None:
+            with pytest.raises(RuntimeError, match="cancel scope"):
+                hold.__exit__(None, None, None)
+            assert () == system.status().in_flight
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(leave)
+        hold.__exit__(None, None, None)  # where it should have been
+
+    life.live(shop, body, observers=[life.observe])
+
+    assert "0 closed: clean, 0" == life.log[-1]
+
+
+@pytest.mark.rule("D4")
+def test_work_that_is_cut_off_in_a_group_of_tasks(life: Life) -> None:
+    """What fails in it as it is cut off leaves, and it is no longer in flight."""
+    shop = Registry("shop")
+    seen: list[BaseException] = []
+
+    async def fail_at_the_end() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            fail()
+
+    async def body(system: System) -> None:
+        system.shut_down("asked")
+        try:
+            with system.hold("order"):
+                async with anyio.create_task_group() as group:
+                    group.start_soon(fail_at_the_end)
+                    await anyio.sleep_forever()
+        except BaseException as error:  # noqa: BLE001  the test looks at it
+            seen.append(error)
+        assert () == system.status().in_flight
+
+    life.live(shop, body, GRACE, observers=[life.observe])
+
+    assert [ValueError] == [type(leaf(error)) for error in seen]
+    assert "7.5 closed: incomplete, 75" == end(life)[-1]
+
+
+# --- waiting for the end ----------------------------------------------------------------------
+
+
+@pytest.mark.rule("B4")
+def test_a_task_that_outlives_the_work_that_began_it_may_wait_for_the_end(life: Life) -> None:
+    """Nothing waits for it: what it was begun in is no longer in flight."""
+    shop = Registry("shop")
+
+    async def wait(system: System, may: anyio.Event) -> None:
+        await may.wait()
+        life.note(f"told {(await system.closed()).outcome}")
+
+    async def body(system: System) -> None:
+        may = anyio.Event()
+        async with anyio.create_task_group() as group:
+            with system.hold("order"):
+                group.start_soon(wait, system, may)
+                await anyio.wait_all_tasks_blocked()
+            may.set()
+            await anyio.wait_all_tasks_blocked()
+            await asked(system)
+
+    assert life.live(shop, body).error is None
+    assert ["told clean"] == life.words
+
+
+@pytest.mark.rule("B4")
+@pytest.mark.parametrize("inner_of", ["the same", "another"])
+def test_waiting_for_the_end_around_inner_work(life: Life, inner_of: str) -> None:
+    """What the end waits for may be work further out: in it, and in a task that was begun in it."""
+    shop, other = Registry("shop"), Registry("other")
+
+    async def wait(system: System, may: anyio.Event) -> None:
+        await may.wait()
+        with pytest.raises(DeadlockError, match="'outer' waits"):
+            await system.closed()
+        life.note("refused")
+
+    async def body(system: System) -> None:
+        async with running(other) as another:
+            inner = system if inner_of == "the same" else another
+            may = anyio.Event()
+            with system.hold("outer"):
+                async with anyio.create_task_group() as group:
+                    with inner.hold("inner"):
+                        group.start_soon(wait, system, may)
+                        await anyio.wait_all_tasks_blocked()
+                        if inner is another:
+                            with pytest.raises(DeadlockError, match="'outer' waits"):
+                                await system.closed()
+                    may.set()
+
+    assert life.live(shop, body).error is None
+    assert ["refused"] == life.words
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+def test_what_has_ended_is_not_kept(loop: str) -> None:
+    """Where each piece of work begins the next one, in a task of its own, they do not pile up."""
+    shop = Registry("shop")
+    kept: list[str] = []
+
+    async def order(system: System, group: TaskGroup, left: int) -> None:
+        with system.hold("order that begins another"):
+            if left:
+                group.start_soon(order, system, group, left - 1)
+                await anyio.lowlevel.checkpoint()
+        if not left:
+            gc.collect()
+            holds = [each for each in gc.get_objects() if isinstance(each, Hold)]
+            kept.extend(hold.what for hold in holds if hold.what.startswith("order that"))
+
+    async def main() -> None:
+        async with running(shop) as system, anyio.create_task_group() as group:
+            group.start_soon(order, system, group, 99)
+
+    anyio.run(main, backend=loop)  # where time is virtual, contexts are kept
+
+    # The last ones may be known to tasks that have not gone yet.
+    assert len(kept) <= 5

@@ -231,7 +231,7 @@ SABOTAGES: Final = [
         "D4",
         "the line after a hold that was cut runs",
         "_engine/in_flight.py",
-        "if self.cut and (error is None or swallowed or is_cancellation(error)):",
+        "if self.cut and (error is None or swallowed or self._in_flight.is_cancellation(error)):",
         "if False:",
     ),
     Sabotage(

@@ -13,9 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def is_cancellation(error: BaseException) -> bool:
-    """Whether an exception is a cancellation, or a group of nothing else."""
-    return _is_nothing_but(error, (anyio.get_cancelled_exc_class(),))
+def is_cancellation(error: BaseException, cancelled: type[BaseException] | None = None) -> bool:
+    """Whether an exception is a cancellation, or a group of nothing else.
+
+    Args:
+        error: the exception.
+        cancelled: the loop's class of cancellations, for who may run in no task of it.
+
+    """
+    return _is_nothing_but(error, (cancelled or anyio.get_cancelled_exc_class(),))
 
 
 def is_of_the_end(error: BaseException) -> bool:

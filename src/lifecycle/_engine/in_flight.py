@@ -9,8 +9,6 @@ import threading
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING
 
-import anyio
-
 from lifecycle._core.budget import UNWIND
 from lifecycle._engine.cancellation import is_cancellation
 from lifecycle._engine.observers import logger
@@ -21,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
     from types import TracebackType
+
+    import anyio
 
     from lifecycle._engine.engine import Engine
 
@@ -38,6 +38,7 @@ class Hold:
         "began",
         "component",
         "cut",
+        "outer",
         "reason",
         "until",
         "what",
@@ -60,6 +61,8 @@ class Hold:
         self.began = 0.0
         self.cut = False
         """Whether the time to drain ran out before it had ended, or trouble had it cancelled."""
+        self.outer: Hold | None = None
+        """The one that it was entered in."""
         self.until = math.inf
         """When it is waited for no longer, since it was cut off and has had its time to unwind."""
         self.reason = ""
@@ -69,6 +72,11 @@ class Hold:
     def engine(self) -> Engine:
         """Whose work it is."""
         return self._in_flight.engine
+
+    @property
+    def is_in_flight(self) -> bool:
+        """Whether it has been taken in, and has not ended."""
+        return self in self._in_flight
 
     def __enter__(self) -> None:
         """Take the work in."""
@@ -81,6 +89,7 @@ class Hold:
         if self._on_cut is None and loop.in_task():
             scope = self._scope = loop.new_scope()
             scope.__enter__()
+            self.outer = holding.get()
             self._token = holding.set(self)
 
     def __exit__(
@@ -91,17 +100,33 @@ class Hold:
     ) -> bool | None:
         """End the work, and raise where it was cut off."""
         swallowed: bool | None = False
-        if self._token is not None:
-            holding.reset(self._token)
-        if self._scope is not None:
-            swallowed = self._scope.__exit__(kind, error, traceback)
-        self._in_flight.release(self, error)
-        if self.cut and (error is None or swallowed or is_cancellation(error)):
+        try:
+            if self._scope is not None:
+                # In another task it raises; and trio's also raises what is left of a group.
+                swallowed = self._scope.__exit__(kind, error, traceback)
+        finally:
+            if self._token is not None:
+                with contextlib.suppress(ValueError):  # of another task: the scope has told
+                    holding.reset(self._token)
+                self._token = None
+            self._in_flight.release(self, error)
+            # Tasks that were begun in it may go on, and are not to keep all that went before.
+            self.outer = None if self.outer is None else self.outer.still_in_flight()
+        if self.cut and (error is None or swallowed or self._in_flight.is_cancellation(error)):
             # Also where a scope further out was cancelled with it: that one delivers its
             # cancellation again, at the next await.
             name = self._in_flight.name_of(self.component)
             raise WorkCancelledError(self.what, name, self.reason) from None
         return swallowed
+
+    def still_in_flight(self, engine: Engine | None = None) -> Hold | None:
+        """This, or the innermost one around it that has not ended; of one system, or of any."""
+        hold: Hold | None = self
+        while hold is not None:
+            if hold.is_in_flight and engine in (None, hold.engine):
+                return hold
+            hold = hold.outer
+        return None
 
     def cancel(self) -> None:
         """The time to drain is over. Work in a thread goes on, and is told at its end."""
@@ -135,6 +160,10 @@ class InFlight:
         self._cancelled: list[tuple[float, Hold]] = []
         """What ended just now by a cancellation of somebody else's, and when."""
 
+    def __contains__(self, hold: Hold) -> bool:
+        """Whether a piece of work is in flight."""
+        return hold in self._holds
+
     def hold(
         self, what: str, component: int | None, on_cut: Callable[[], object] | None
     ) -> AbstractContextManager[None, None]:
@@ -144,6 +173,10 @@ class InFlight:
     def name_of(self, component: int | None) -> str | None:
         """The name of a component; None for the system."""
         return None if component is None else self.engine.plan.components[component].name
+
+    def is_cancellation(self, error: BaseException) -> bool:
+        """Whether an exception is a cancellation; also in a thread, or a bare callback."""
+        return is_cancellation(error, self.engine.loop.cancelled)
 
     def now_held(self) -> tuple[Work, ...]:
         """What is in flight at this moment; from any thread."""
@@ -193,7 +226,7 @@ class InFlight:
             error is None
             or hold.cut
             or hold not in self._holds  # written off before
-            or not isinstance(error, anyio.get_cancelled_exc_class())
+            or not self.is_cancellation(error)
         ):
             self._release(hold)
         else:

@@ -52,6 +52,8 @@ class Loop:
         self.new_scope: type[anyio.CancelScope] = type(anyio.CancelScope())
         """The class of the scopes here: anyio's own looks for it each time, which takes longer than
         all the rest, and there is one for each component, and each piece of work."""
+        self.cancelled = anyio.get_cancelled_exc_class()
+        """The class of the cancellations here: threads, and bare callbacks, cannot look for it."""
         if in_trio():
             import trio  # noqa: PLC0415  an extra; it runs, so it is there
 

@@ -349,9 +349,11 @@ class System:
 
     def _refuse_to_wait(self) -> None:
         lifetime, hold = current.get(), holding.get()
+        if hold is not None:  # a task inherits it, and may outlive it
+            hold = hold.still_in_flight(self._engine)
         if lifetime is not None and lifetime.system is self:
             who = lifetime.name
-        elif hold is not None and hold.engine is self._engine:
+        elif hold is not None:
             who = hold.what
         else:
             return
