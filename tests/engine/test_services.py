@@ -13,7 +13,8 @@ from lifecycle.errors import (
     StartError,
     StartTimeoutError,
 )
-from tests.engine.kit import Life, Lived, Noted
+from tests.engine.kit import Life, Lived, Noted, Spy
+from tests.engine.parts import part
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -530,6 +531,28 @@ def test_a_main_that_ends_during_the_start(life: Life) -> None:
     lived = life.live(shop, body)
     assert ["0 slow.start", "2 body", "2 slow.drain", "4 slow.stop"] == life.log
     assert (Outcome.CLEAN, 5) == outcome(lived)
+
+
+def test_a_main_that_has_ended_before_the_start_is_given_up(life: Life) -> None:
+    """Its code counts, though somebody else asks for the shutdown before its own end can."""
+    shop, spy = Registry("shop"), Spy()
+
+    @shop.main
+    async def nightly() -> int:
+        return 5
+
+    async def start() -> None:
+        await anyio.sleep(1)
+        Lifetime.current().system.shut_down("no more")
+        await anyio.sleep_forever()
+
+    part(shop, "slow", start=start)
+
+    lived = life.live(shop, companions=[spy])
+
+    assert isinstance(lived.error, ClosedError)
+    assert (Outcome.CLEAN, 5) == (spy.report.outcome, spy.report.exit_code)
+    assert "no more" == spy.report.reason
 
 
 @pytest.mark.parametrize("size", [1, 2])

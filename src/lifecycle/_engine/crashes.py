@@ -61,8 +61,8 @@ class Crashes:
             self.has_crashed(host, error)
         elif node.kind is Kind.MAIN:
             code = returned if isinstance(returned, int) else 0
-            reason = f"{node.name!r} has ended"
-            self._ask_when_running(reason, Trigger.END, delay=False, exit_code=code)
+            self._engine.shutdown.ask_for_code(code)  # somebody else may end the start
+            self._ask_when_running(f"{node.name!r} has ended", Trigger.END, delay=False)
         elif self._engine.shutdown.reason is None and node.on_return == "crash":
             self.has_crashed(host, None, "it returned, and was to run as long as the system")
         elif node.on_return == "shut_down":
@@ -84,13 +84,9 @@ class Crashes:
         for ask in self._after_start:
             self._engine.keeper.post(ask)
 
-    def _ask_when_running(
-        self, reason: str, trigger: Trigger, *, delay: bool, exit_code: int = 0
-    ) -> None:
+    def _ask_when_running(self, reason: str, trigger: Trigger, *, delay: bool) -> None:
         """Ask for a shutdown, but not before the start is over."""
-        ask = functools.partial(
-            self._engine.shutdown.request, reason, trigger, delay=delay, exit_code=exit_code
-        )
+        ask = functools.partial(self._engine.shutdown.request, reason, trigger, delay=delay)
         if self._engine.machine.phase in (Phase.PREFLIGHT, Phase.STARTING):
             self._after_start.append(ask)
         else:
