@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
@@ -30,7 +30,7 @@ GRACE = Settings(grace_period=10, close_reserve=2)
 
 
 async def work(
-    life: Life, system: System, of: Component[str] | None, until_unwound: Callable[[], object]
+    life: Life, system: System, of: Component[str] | None, until_unwound: Callable[[], Any]
 ) -> None:
     """Be work that is cut off, and takes some time to unwind."""
     name = "system" if of is None else of.name
