@@ -25,6 +25,7 @@ from lifecycle.errors import (
     StopError,
     WorkCancelledError,
 )
+from lifecycle.instruments import Instrument, instrumented
 from tests.engine.kit import Life, Noted
 
 if TYPE_CHECKING:
@@ -36,6 +37,23 @@ variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", defau
 def here() -> int:
     """Name the thread that runs."""
     return threading.get_ident()
+
+
+class Calls(Instrument):
+    """Tells when so many more calls in threads were asked for."""
+
+    _left = 0
+
+    def expect(self, number: int) -> anyio.Event:
+        self._left = number
+        self._asked = anyio.Event()
+        return self._asked
+
+    def working(self, component: str) -> contextlib.AbstractContextManager[object]:
+        self._left -= 1
+        if self._left == 0:
+            self._asked.set()
+        return super().working(component)
 
 
 # --- K4 ------------------------------------------------------------------------------------------
@@ -293,6 +311,157 @@ def test_a_thread_thinks_that_no_event_loop_runs(life: Life) -> None:
     lived = life.live(shop, body)
     assert lived.error is None
     assert lived.result == 3
+
+
+@pytest.mark.rule("K4")
+def test_a_shutdown_while_a_check_is_in_the_thread(life: Life) -> None:
+    """The drain and the stop come after it in the same thread, and go well."""
+    shop = Registry("shop")
+    held, go = threading.Event(), threading.Event()
+
+    @shop.component
+    def database() -> Iterator[int]:
+        yield 1
+        life.note("stop")
+
+    database.drain(lambda _: life.note("drain"))
+
+    @database.check
+    def _(_: int) -> None:
+        held.set()
+        go.wait(10)
+        life.note("check ends")
+
+    async def body(system: System) -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(system.check)
+            await life.in_thread(lambda: held.wait(20))
+            drain = calls.expect(1)
+            system.shut_down()
+            await drain.wait()
+            go.set()
+
+    calls = Calls()
+    with instrumented(calls):
+        lived = life.live(shop, body)
+    assert lived.error is None
+    assert ["check ends", "drain", "stop"] == life.words
+    assert lived.report is not None
+    assert ("clean", ()) == (lived.report.outcome, lived.report.errors)
+
+
+@pytest.mark.rule("K4")
+@pytest.mark.uvloop
+def test_many_calls_in_one_thread_at_once(life: Life) -> None:
+    """One after the other, and none disturbs another: each check says what it has to say."""
+    shop = Registry("shop")
+    held, go = threading.Event(), threading.Event()
+    others: list[int] = []
+
+    @shop.component
+    def database() -> Iterator[int]:
+        yield 1
+
+    @database.check
+    def _(_: int) -> None:
+        held.set()
+        go.wait(10)
+        variable.set("from the first check")
+
+    for number in range(5):
+
+        @database.check(liveness=True)
+        def _(_: int, number: int = number) -> None:
+            others.append(number)
+
+    answers: list[bool] = []
+
+    async def body(system: System) -> None:
+        async def ask(*, liveness: bool) -> None:
+            said = await system.check(liveness=liveness)
+            answers.extend(result.ok for result in said["database"])
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(functools.partial(ask, liveness=False))
+            await life.in_thread(lambda: held.wait(20))
+            last = calls.expect(5)
+            group.start_soon(functools.partial(ask, liveness=True))
+            await last.wait()
+            assert [] == others
+            go.set()
+
+    calls = Calls()
+    with instrumented(calls):
+        assert life.live(shop, body).error is None
+    assert [True] * 6 == answers
+    assert [0, 1, 2, 3, 4] == sorted(others)
+    assert "unset" == variable.get()
+
+
+@pytest.mark.rule("K4")
+def test_where_a_thread_is_stuck_that_had_another_call_before(life: Life) -> None:
+    """Its stack is shown, though the call that was in the thread as it was asked has ended."""
+    shop, stuck = Registry("shop"), life.stuck()
+    held, go = threading.Event(), threading.Event()
+
+    @shop.component(stop_timeout=2)
+    def database() -> Iterator[int]:
+        yield 1
+        stuck.block()
+
+    @database.check
+    def _(_: int) -> None:
+        held.set()
+        go.wait(10)
+
+    async def let_go_at(stop: anyio.Event) -> None:
+        await stop.wait()
+        go.set()
+
+    async def body(system: System) -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(system.check)
+            await life.in_thread(lambda: held.wait(20))
+            group.start_soon(let_go_at, calls.expect(1))
+            system.shut_down()
+            await system.closed()
+            stuck.release()
+
+    calls = Calls()
+    with instrumented(calls):
+        lived = life.live(shop, body)
+    assert lived.report is not None
+    (abandoned,) = lived.report.abandoned
+    assert ("database", "stop") == (abandoned.component, abandoned.hook)
+    assert "in block" in abandoned.stack
+
+
+@pytest.mark.rule("K4")
+@pytest.mark.uvloop
+def test_a_thread_that_could_not_be_started(life: Life) -> None:
+    """The hook has failed; a further attempt tries for a thread again, and does not wait for it."""
+    shop = Registry("shop")
+    start, asked = threading.Thread.start, list[str]()
+
+    def fail_once(thread: threading.Thread) -> None:
+        if thread.name == "lifecycle thing":
+            asked.append(thread.name)
+            if len(asked) == 1:
+                message = "can't start new thread"
+                raise RuntimeError(message)
+        start(thread)
+
+    @shop.component(retry=2)
+    def thing() -> int:
+        return 1
+
+    async def body(system: System) -> int:
+        return system[thing]
+
+    with mock.patch.object(threading.Thread, "start", fail_once):
+        lived = life.live(shop, body)
+    assert lived.error is None
+    assert (1, 2) == (lived.result, len(asked))
 
 
 # --- K3 ------------------------------------------------------------------------------------------

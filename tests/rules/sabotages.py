@@ -420,8 +420,8 @@ SABOTAGES: Final = [
         "K3",
         "a thread has no context of the component's",
         "_engine/threads.py",
-        "job.result = self._context.run(job.function)",
         "job.result = job.function()",
+        "job.result = contextvars.Context().run(job.function)",
     ),
     Sabotage(
         "K4",

@@ -3,6 +3,9 @@
 Each sync component has a thread and a context of its own from start to stop: what sqlite3 and
 others open in one thread is closed in the same, and forty stuck threads cannot keep the forty-first
 component from stopping, as they would in a pool.
+
+Nobody but the thread enters its context: while it is in a call, say of a check, none other can.
+What is set is handed over in copies, to the thread with the call, and back with the result.
 """
 
 from __future__ import annotations
@@ -31,6 +34,10 @@ class _Job:
 
     def __init__(self, function: Callable[[], Any]) -> None:
         self.function = function
+        self.caller = contextvars.copy_context()
+        """The context of who calls."""
+        self.before = self.after = self.caller
+        """That of the thread, before the call and after it."""
         self.done = anyio.Event()
         self.result: Any = None
         self.error: BaseException | None = None
@@ -46,13 +53,11 @@ class Thread:
         self._instruments = instruments
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._context = contextvars.Context()  # all that is in it was taken over
-        self._context.run(_forget_the_loop)
         self._taken: _Tokens = {}
         """Of what was not set in the thread's context before it was taken over."""
         self._given: _Tokens = {}
         """Likewise of what was given back to the event loop."""
-        self.busy = False
+        self._is_busy = False
 
     @property
     def is_current(self) -> bool:
@@ -62,7 +67,7 @@ class Thread:
     @property
     def frame(self) -> Any:
         """Where it is, while it is in a call."""
-        if self._thread is None or not self.busy:
+        if self._thread is None or not self._is_busy:
             return None
         frames = sys._current_frames()  # noqa: SLF001  documented  # pyright: ignore[reportPrivateUsage]
         return frames.get(self._thread.ident or 0)
@@ -74,14 +79,8 @@ class Thread:
         with `abandon`, the call.
         """
         if self._thread is None:
-            # A daemon: an abandoned one does not keep the interpreter from exiting.
-            self._thread = threading.Thread(
-                target=self._run, name=f"lifecycle {self._name}", daemon=True
-            )
-            self._thread.start()
+            self._thread = self._begin()
         job = _Job(function)
-        before = self._take_over()
-        self.busy = True
         with self._instruments.working(self._name):
             self._jobs.put(job)
             if abandon:
@@ -89,8 +88,7 @@ class Thread:
             else:
                 with anyio.CancelScope(shield=True):
                     await outlast(job.done)
-        self.busy = False
-        self._give_back(before)
+        _follow(job.after, job.before, self._given)
         if job.error is not None:
             raise job.error
         return job.result
@@ -99,21 +97,29 @@ class Thread:
         """Let the thread end once it has nothing more to do."""
         self._jobs.put(None)
 
-    def _take_over(self) -> contextvars.Context:
-        """Let the thread's context be as that of the caller; returns what it is then."""
-        self._context.run(_follow, contextvars.copy_context(), contextvars.Context(), self._taken)
-        return self._context.run(contextvars.copy_context)
-
-    def _give_back(self, before: contextvars.Context) -> None:
-        """Let the caller's context be as the call has left that of the thread."""
-        _follow(self._context.run(contextvars.copy_context), before, self._given)
+    def _begin(self) -> threading.Thread:
+        """Start it; where the system has no thread to give, the next call tries again."""
+        thread = threading.Thread(
+            target=contextvars.Context().run,  # all that is in it is taken over
+            args=(self._run,),
+            name=f"lifecycle {self._name}",
+            daemon=True,  # an abandoned one does not keep the interpreter from exiting
+        )
+        thread.start()
+        return thread
 
     def _run(self) -> None:
+        _forget_the_loop()
         while (job := self._jobs.get()) is not None:
+            self._is_busy = True
+            _follow(job.caller, contextvars.Context(), self._taken)
+            job.before = contextvars.copy_context()
             try:
-                job.result = self._context.run(job.function)
+                job.result = job.function()
             except BaseException as error:  # noqa: BLE001  it is raised again where it is awaited
                 job.error = error
+            job.after = contextvars.copy_context()
+            self._is_busy = False
             self._loop.call_soon(job.done.set)
             del job
 
