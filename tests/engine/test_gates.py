@@ -1,16 +1,18 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import pytest
 
-from lifecycle import Component, Lifetime, Registry, Settings, System, requires, running
+from lifecycle import Component, Lifetime, Registry, Settings, System, events, requires, running
 from lifecycle.errors import (
     ClosedError,
     DeadlockError,
     LifecycleError,
     NotReadyError,
+    PreflightError,
     StartError,
     UnknownComponentError,
     add_note,
@@ -534,3 +536,94 @@ def test_each_who_asks_has_an_error_of_their_own(life: Life) -> None:
 def untyped(error: BaseException) -> Any:
     """Notes are new in Python 3.11."""
     return error
+
+
+@pytest.mark.rule("B2")
+def test_what_everything_waits_for_waits_for_a_component(life: Life) -> None:
+    """A companion that starts, or a preflight check, could wait for ever: that is said at once."""
+    shop = Registry("shop")
+    part(shop, "database")
+    systems: list[System] = []
+
+    @asynccontextmanager
+    async def early(system: System) -> AsyncIterator[None]:
+        await system.ready(cast("Any", "database"))
+        yield
+
+    lived = life.live(shop, companions=[early])
+    assert isinstance(lived.error, StartError)
+    assert str(lived.error.__cause__) == (
+        "this wait could never end: 'early' -> waits for 'database' -> waits for 'early'"
+    )
+    assert 0 == life.now()
+
+    @asynccontextmanager
+    async def late(system: System) -> AsyncIterator[None]:
+        systems.append(system)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(system.ready, cast("Any", "database"))
+            yield
+
+    async def body(_: System) -> None:
+        await anyio.sleep(1)
+
+    assert life.live(shop, body, companions=[late]).error is None
+
+    @shop.preflight
+    async def reachable() -> None:
+        await systems[-1].gate(cast("Any", "database")).wait()
+
+    lived = life.live(shop, companions=[late])
+    assert isinstance(lived.error, PreflightError)
+    assert isinstance(lived.error.__cause__, DeadlockError)
+
+
+@pytest.mark.rule("D1")
+def test_readiness_is_off_before_a_crash_is_told(life: Life) -> None:
+    """Whoever is told of it may ask whether the system is ready, and why it is not."""
+    shop = Registry("shop")
+    seen: list[tuple[bool, str | None]] = []
+    systems: list[System] = []
+
+    @shop.service
+    async def jobs(life: Lifetime) -> None:
+        systems.append(life.system)
+        life.started()
+        await anyio.sleep(1)
+        message = "no broker"
+        raise OSError(message)
+
+    def observe(event: events.Event) -> None:
+        if isinstance(event, events.ComponentCrashed):
+            status = systems[0].status()
+            seen.append((status.ready, status.reason))
+
+    async def body(system: System) -> None:
+        await system.closed()
+
+    life.live(shop, body, observers=[observe])
+    assert [(False, "'jobs' crashed: OSError: no broker")] == seen
+
+
+@pytest.mark.rule("D8")
+def test_nobody_waits_for_the_turn_of_what_has_ended(life: Life) -> None:
+    """Waits for the drain and for the stop of what has crashed are over, as those of others."""
+    shop = Registry("shop")
+
+    @shop.service(optional=True)
+    async def jobs(life: Lifetime) -> None:
+        lifetimes.append(life)
+        life.started()
+        await anyio.sleep(1)
+        message = "no broker"
+        raise OSError(message)
+
+    lifetimes: list[Lifetime] = []
+
+    async def body(system: System) -> None:
+        await lifetimes[0].wait_draining()
+        await lifetimes[0].wait_stopping()
+        life.note("over")
+
+    life.live(shop, body)
+    assert ["1 over"] == life.log

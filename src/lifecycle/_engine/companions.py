@@ -98,16 +98,20 @@ class _One:
     async def run(self) -> None:
         engine = self._engine
         error: BaseException | None = None
+        task = engine.loop.current_task()
+        engine.gates.before_all[task] = self.name
         try:
             with self._scope:
                 self._manager = self._companion(engine.system)
                 async with self._manager:
+                    engine.gates.before_all.pop(task, None)
                     self._has_started(None)
                     await self._asked.wait()
                     self._began = engine.loop.now()
                     engine.tell(events.CompanionStopping, companion=self.name)
         except BaseException as raised:  # noqa: BLE001  it goes into the report
             error = raised
+        engine.gates.before_all.pop(task, None)
         self.alarm.cancel()
         self._has_ended(error)
 

@@ -33,6 +33,10 @@ class Crashes:
         error.__cause__ = None if cause is None else culprit(cause)
         host.crash = error
         was_running = self._engine.shutdown.reason is None
+        if was_running and not node.optional:
+            # Readiness is off before anybody is told. The cause of a group's crash shows only when
+            # the component is stopped.
+            self._engine.shutdown.note_failure(str(error), error.__cause__ or error)
         self._engine.mark(node.index)
         self._engine.tell(events.ComponentCrashed, component=node.name, error=error)
         if host.hook == "drain":
@@ -43,7 +47,6 @@ class Crashes:
             self._engine.account.note(error, node.index)
             if was_running:
                 self._engine.account.verdict.crashed = True
-                # The cause of a group's crash shows only when the component is stopped.
                 self._engine.shutdown.failed(error)
             else:
                 self._engine.account.verdict.incomplete = True

@@ -30,6 +30,9 @@ class Gates:
         self._events: dict[int, anyio.Event] = {}
         self._waits: dict[int, int] = {}
         """Which starting component waits at which other one's gate, in its own task."""
+        self.before_all: dict[object, str] = {}
+        """The tasks before whose end no component starts, by the names of what runs in them: what a
+        companion does as it starts, and the preflight checks."""
         self._told: dict[int, list[Callable[[], object]]] = {}
         """What is called when it is decided whether a component becomes ready."""
 
@@ -66,6 +69,8 @@ class Gates:
         await anyio.lowlevel.checkpoint()
         if self._engine.machine.states[component] in OPEN or not self._may_become_ready(component):
             return self.check(component)
+        if (first := self.before_all.get(self._engine.loop.current_task())) is not None:
+            raise DeadlockError((first, self._engine.name(component), first))
         waiter = self._waiter()
         if waiter is not None:
             self._refuse_a_circle(waiter, component)

@@ -155,6 +155,9 @@ class Host(Timed):
                 await self._live()
         except BaseException as raised:  # noqa: BLE001  it goes into the report, whatever it is
             error = raised
+        if not self.ended:  # else it is a value from here on, and has its turn like all others
+            self.draining.set()
+            self.stopping.set()
         self.ended = True
         self.task = None
         if self._thread is not None:

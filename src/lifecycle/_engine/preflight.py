@@ -90,6 +90,8 @@ class _Run:
         engine = self._engine
         self._began = engine.loop.now()
         engine.tell(events.CheckStarting, check=self._name)
+        task = engine.loop.current_task()
+        engine.gates.before_all[task] = self._name
         try:
             with self._scope:
                 self._awaiting = _failure_of(engine, self._name, self._check)
@@ -98,6 +100,8 @@ class _Run:
             engine.shutdown.interrupted(interrupt, f"the check {self._name!r}")
         except anyio.get_cancelled_exc_class():
             pass  # natively, as it was cut off
+        finally:
+            engine.gates.before_all.pop(task, None)
         return None
 
     def _abandon(self) -> None:
