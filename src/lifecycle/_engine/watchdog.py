@@ -56,9 +56,9 @@ class Watchdog:
     def arm(self, left: float, margin: float) -> None:
         """End the process in `left` seconds, less half the margin that is kept for that.
 
-        From any thread, and from signal handlers. An earlier end stays what it is. Only where this
-        thread cannot act is it ended by force: as much later as it would have been earlier, so that
-        a machine with much else to do is not taken for that.
+        From any thread, and from signal handlers. An earlier end stays what it is, that by force,
+        too. Only where this thread cannot act is it ended by force: as much later as it would have
+        been earlier, so that a machine with much else to do is not taken for that.
         """
         if self._enabled:
             now = time.monotonic()
@@ -75,6 +75,7 @@ class Watchdog:
 
     def _run(self) -> None:
         deadline: float | None = None
+        by_force: float | None = None
         while True:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             try:
@@ -85,12 +86,15 @@ class Watchdog:
             if order == "arm":
                 deadline = number if deadline is None else min(number, deadline)
             elif order == "back up":
-                _back_up(number - time.monotonic())
+                if by_force is None or number < by_force:
+                    by_force = number
+                    _back_up(number - time.monotonic())
             elif order == "end":
                 self._end(int(number))
             else:
-                with contextlib.suppress(Exception):
-                    faulthandler.cancel_dump_traceback_later()
+                if by_force is not None:  # any other is somebody else's
+                    with contextlib.suppress(Exception):
+                        faulthandler.cancel_dump_traceback_later()
                 return
 
     def _expire(self) -> None:
