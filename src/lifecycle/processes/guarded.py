@@ -98,13 +98,14 @@ class GuardedGroup(ProcessGroup):
         self._guard: int | None = None
         self._lifeline: int | None = None
         self._report: int | None = None
+        self._order = b""
         interpreter = _interpreter()
         self._has_launched = interpreter is None
         if interpreter is None:
             logger.warning("%s is not guarded: should this process be killed, it stays", argv[0])
             super().__init__(argv, env=env, cwd=cwd, user=user, stdout=stdout, stderr=stderr)
             return
-        order = _order(argv, env, cwd, user)
+        self._order = _order(argv, env, cwd, user)
         reader, self._lifeline = _open_lifeline()
         self._report, writer = os.pipe()
         try:
@@ -121,12 +122,14 @@ class GuardedGroup(ProcessGroup):
         finally:
             os.close(reader)
             os.close(writer)
-        # It has ended already where this fails, and that is found out below.
-        with contextlib.suppress(BrokenPipeError):
-            _write_all(self._lifeline, order)
+        # What does not fit into the pipe has to wait until it is read there.
+        os.set_blocking(self._lifeline, False)
+        self._order = _write(self._lifeline, self._order)
 
     async def launched(self) -> None:
         """Wait until the program runs; cancelled, the group has to be ended by the caller.
+
+        It may not start before this is awaited: with many arguments, or a large environment.
 
         Raises:
             LaunchError: It could not be started.
@@ -137,6 +140,7 @@ class GuardedGroup(ProcessGroup):
         if report is None:
             raise LaunchError.at("guard", errno.ECHILD)
         try:
+            await self._give_order()
             told = await _read_to_the_end(report)
         finally:
             os.close(report)
@@ -148,6 +152,20 @@ class GuardedGroup(ProcessGroup):
         for step, number in steps.items():
             raise LaunchError.at(step.decode(), int(number))
         self._has_launched = True
+
+    async def _give_order(self) -> None:
+        """Write what is left of the order."""
+        # Nobody may close it while it is waited for: nothing would ever wake who waits.
+        lifeline, self._lifeline = self._lifeline, None
+        assert lifeline is not None  # noqa: S101  it is cut together with the report
+        try:
+            while self._order:
+                await anyio.wait_writable(lifeline)
+                self._order = _write(lifeline, self._order)
+        finally:
+            self._lifeline = lifeline
+            if self.ended:
+                self._cut()
 
     def _finish(self) -> None:
         super()._finish()
@@ -234,7 +252,11 @@ async def _read_to_the_end(fd: int) -> bytes:
         told += data
 
 
-def _write_all(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
+def _write(fd: int, data: bytes) -> bytes:
+    """Write what can be written now, and return the rest."""
+    try:
+        return data[os.write(fd, data) :]
+    except BlockingIOError:
+        return data
+    except BrokenPipeError:
+        return b""  # it has ended already, as what it reports will show

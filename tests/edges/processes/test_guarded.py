@@ -14,7 +14,7 @@ import pytest
 
 from lifecycle.processes import GuardedGroup, LaunchError
 from lifecycle.processes import guarded as implementation
-from tests.e2e.kit import Fifo, running_source
+from tests.e2e.kit import GENEROUS, Fifo, running_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,7 +97,9 @@ def test_nothing_outlives_a_process_that_was_killed_in_between(tmp_path: Path, f
     source = f"""{PROGRAM}
 for number in range(20):
     if os.fork() == 0:
-        GuardedGroup(["sh", "-c", f"exec 9>'{{FIFO}}'; sleep 1000"])
+        large = {{"LARGE": "x" * 100_000}} if number % 2 else {{}}  # more than a pipe holds
+        script = f"exec 9>'{{FIFO}}'; sleep 1000"
+        GuardedGroup(["sh", "-c", script], env={{**os.environ, **large}})
         os.kill(os.getpid(), signal.SIGKILL)
     os.wait()
 holder = os.open(FIFO, os.O_WRONLY)
@@ -292,6 +294,106 @@ async def test_a_large_environment_passes(witness: Witness) -> None:
 
     assert await witness.word() == "100000 100000"
     assert await group.wait() == 0
+
+
+class Gate:
+    """In the place of the interpreter that a program is started by: one that waits for us first."""
+
+    def __init__(self, folder: Path) -> None:
+        self._fifo = folder / "gate"
+        os.mkfifo(self._fifo)
+        self._open = threading.Lock()
+        self.program = folder / "interpreter"
+        wait = f"read line <'{self._fifo}'"
+        self.program.write_text(f"#!/bin/sh\n{wait}\nexec '{sys.executable}' \"$@\"\n")
+        self.program.chmod(0o755)
+        # So that who waits where he must not fails, and does not wait for ever.
+        self._timer = threading.Timer(GENEROUS, self.open)
+        self._timer.start()
+
+    def open(self) -> bool:
+        """Let the interpreter start; says whether it was to wait until now."""
+        self._timer.cancel()
+        if not self._open.acquire(blocking=False):
+            return False
+        with self._fifo.open("w") as fifo:
+            fifo.write("\n")
+        return True
+
+    def leave(self) -> None:
+        """Nobody waits any more."""
+        self._timer.cancel()
+        self._timer.join()
+
+
+@pytest.fixture
+def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    """Have no program start before it may."""
+    gate = Gate(tmp_path)
+    monkeypatch.setattr(implementation, "_interpreter", lambda: str(gate.program))
+    yield gate
+    gate.leave()
+
+
+def much_for(script: str) -> GuardedGroup:
+    """Begin to start a script whose environment is more than a pipe holds."""
+    value = "x" * 100_000
+    return GuardedGroup(["sh", "-c", script], env={**os.environ, "ONE": value, "TWO": value})
+
+
+@pytest.mark.anyio
+async def test_what_does_not_fit_into_the_pipe_blocks_nobody(witness: Witness, gate: Gate) -> None:
+    """The loop goes on while the launcher, which is to read it, is only just starting."""
+    group = much_for(f"echo ${{#ONE}} ${{#TWO}} >'{witness.path}'; exit 7")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(group.launched)
+        await anyio.wait_all_tasks_blocked()
+        assert gate.open()
+
+    assert await witness.word() == "100000 100000"
+    assert await group.wait() == 7
+
+
+@pytest.mark.anyio
+async def test_who_is_cancelled_before_all_was_written_can_end_it(gate: Gate) -> None:
+    """Nothing of it is left, and nothing of the pipe."""
+    group = much_for("exit 7")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(group.launched)
+        await anyio.wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
+    await group.terminate(GENEROUS)
+
+    assert group.ended
+    assert group.returncode == -signal.SIGTERM
+    assert not implementation._lifelines  # noqa: SLF001
+    with pytest.raises(LaunchError):
+        await group.launched()
+
+
+@pytest.mark.parametrize("is_waited_for", [True, False], ids=["waited for", "not yet"])
+@pytest.mark.anyio
+async def test_what_ends_before_all_was_written_was_not_launched(
+    gate: Gate, *, is_waited_for: bool
+) -> None:
+    """Whoever waits for it is told, whether he began to before or after."""
+    group = much_for("exit 7")
+
+    async def wait() -> None:
+        with pytest.raises(LaunchError) as caught:
+            await group.launched()
+        assert caught.value.step == "guard"
+
+    with anyio.fail_after(GENEROUS):
+        async with anyio.create_task_group() as tasks:
+            if is_waited_for:
+                tasks.start_soon(wait)
+                await anyio.wait_all_tasks_blocked()
+            group.kill()
+            assert await group.wait() == -signal.SIGKILL
+        await wait()
+
+    assert not implementation._lifelines  # noqa: SLF001
 
 
 @pytest.mark.anyio
