@@ -42,10 +42,15 @@ def running(
 
     Raises:
         DefinitionError: at once, what was declared, or a setting, cannot work.
+        ImportError: at once, the extra that serves probes is not installed, and settings ask for
+            them.
         RunError: from the ``async with``, after everything has been stopped: the first cause of
             what went wrong, which carries the ``report``. An exception of the body leaves it as it
             is, unless the system had failed before.
         ClosedError: from the ``async with``, a shutdown was asked for before the start was over.
+        KeyboardInterrupt: from the ``async with``, after everything has been stopped: a hook or a
+            service was interrupted, and nothing went wrong.
+        RuntimeError: from the ``async with``, it was entered before.
 
     """
     settings = Settings() if settings is None else settings

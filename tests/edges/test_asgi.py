@@ -10,7 +10,14 @@ import pytest
 import lifecycle
 from lifecycle import Lifetime, Outcome, Registry, Report, Settings, System
 from lifecycle.asgi import InFlight, NotReady, system_of
-from lifecycle.errors import ClosedError, CrashedError, DrainTimeoutError, NotReadyError, RunError
+from lifecycle.errors import (
+    ClosedError,
+    CrashedError,
+    DrainTimeoutError,
+    NotReadyError,
+    RunError,
+    parts_of,
+)
 from lifecycle.states import State
 from tests.edges.calls import WEBSOCKET, Call
 
@@ -318,18 +325,67 @@ async def test_a_complete_response_is_left_alone() -> None:
     assert [start(b"text/event-stream"), body(b"ok")] == call.sent
 
 
-async def test_work_of_the_app_s_own_that_is_cut_off_is_no_traceback_either() -> None:
-    """A route may hold work itself; that is cut off in the same moment."""
+@pytest.mark.parametrize("tasks_of_its_own", [0, 1, 2])
+async def test_work_of_the_app_s_own_that_is_cut_off_is_no_traceback_either(
+    tasks_of_its_own: int,
+) -> None:
+    """A route may hold work itself; that is cut off in the same moment, in whatever task it is.
+
+    A middleware may be what calls it in another task, as Starlette's `BaseHTTPMiddleware` does.
+    """
+
+    async def work(system: System) -> None:
+        with system.hold("invoice"):
+            await anyio.sleep_forever()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        with scope["state"]["lifecycle"].hold("invoice"):
-            await anyio.sleep_forever()
+        system = scope["state"]["lifecycle"]
+        if not tasks_of_its_own:
+            await work(system)
+        async with anyio.create_task_group() as outer, anyio.create_task_group() as inner:
+            for number in range(tasks_of_its_own):
+                (inner if number else outer).start_soon(work, system)
 
     call = Call()
 
     await cut_off(call, app)
 
     assert call.answer[0] == 503
+
+
+async def test_an_error_beside_work_that_is_cut_off_is_the_app_s() -> None:
+    """The server is told of it, as of any other."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        async def work() -> None:
+            try:
+                with scope["state"]["lifecycle"].hold("invoice"):
+                    await anyio.sleep_forever()
+            finally:
+                message = "the printer is on fire"
+                raise OSError(message)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(work)
+            with scope["state"]["lifecycle"].hold("receipt"):
+                await anyio.sleep_forever()
+
+    errors: list[Exception] = []
+
+    class Served(Call):
+        async def __call__(self, app: ASGIApp) -> None:
+            try:
+                await super().__call__(app)
+            except Exception as error:  # noqa: BLE001  as servers do
+                errors.append(error)
+
+    call = Served()
+
+    await cut_off(call, app)
+
+    assert [] == call.sent
+    (error,) = errors
+    assert [OSError] == [type(part) for part in parts_of(error) if isinstance(part, OSError)]
 
 
 @pytest.mark.parametrize(
