@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import gc
+import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -15,7 +17,8 @@ import trio
 from lifecycle import Lifetime, Registry, Settings, System, running
 from lifecycle._engine.in_flight import Hold
 from lifecycle.errors import DeadlockError, WorkCancelledError, leaf
-from tests.engine.parts import asked, end, fail, part, summary, unwinding
+from tests.engine.kit import Life
+from tests.engine.parts import asked, end, fail, ignoring, part, summary, unwinding
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from lifecycle import Component
-    from tests.engine.kit import Life
 
 GRACE = Settings(grace_period=10, close_reserve=2)
 """The drain is over after 7.5 s: 10, less 0.5 and 2."""
@@ -86,6 +88,112 @@ def test_what_was_cut_just_before_the_end_of_all_has_its_time(life: Life) -> Non
         "8 = closing",
         "8 late stops",
     ] == [line for line in end(life) if line.startswith(("7", "8"))][:6]
+
+
+@pytest.mark.rule("D4", "G4")
+@pytest.mark.parametrize("own", [True, False])
+def test_the_cut_of_very_many(*, own: bool) -> None:
+    """The work of each component is cut off at the cost of that work, and not of everyone's."""
+    few = min(_time_of_a_cut(2_000, own=own) for _ in range(3))
+    many = _time_of_a_cut(20_000, own=own)
+
+    assert many < 40 * few  # it is 13 times that; quadratic, 90 times
+
+
+def _time_of_a_cut(many: int, *, own: bool) -> float:
+    """How long it takes, in seconds of CPU, with that many components."""
+    life = Life("asyncio")
+    shop = Registry("shop")
+    values = [shop.value(number, name=str(number)) for number in range(many)]
+    began: list[float] = []
+
+    async def body(system: System) -> None:
+        for value in values:
+            system.hold("order", component=value, on_cut=int).__enter__()
+        began.append(time.thread_time())
+        await asked(system)
+
+    settings = Settings(drain_timeout=1 if own else None, grace_period=10, close_reserve=2)
+    lived = life.live(shop, body, settings)
+    took = time.thread_time() - began[0]
+
+    assert lived.report is not None
+    assert (many, many) == (len(lived.report.in_flight), len(lived.report.errors))
+    return took
+
+
+@pytest.mark.rule("D4", "D7")
+@pytest.mark.parametrize("holds", [True, False])
+def test_the_body_has_the_time_of_what_belongs_to_nobody(life: Life, *, holds: bool) -> None:
+    """``drain_timeout`` of the settings ends it, beside work, 0.5 s later, or without."""
+    shop = Registry("shop")
+    part(shop, "database", drain=4, drain_timeout=6)
+
+    async def body(system: System) -> None:
+        system.shut_down("asked")
+        if holds:
+            await work(life, system, None, anyio.sleep_forever)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            life.note("the body is cut off")
+
+    lived = life.live(shop, body, Settings(grace_period=10, close_reserve=2, drain_timeout=3))
+
+    unwound = ["3 work of system has unwound", "3.5 the body is cut off"]
+    assert (unwound if holds else ["3 the body is cut off"]) == life.log
+    assert ["DrainTimeoutError"] * len(life.log) == summary(lived)[2]
+    assert "when its 3 s to drain ran out" in lived.errors[-1]
+
+
+@pytest.mark.rule("D4", "D7")
+def test_a_body_that_handles_its_cut_work_has_time_for_that(life: Life) -> None:
+    """Also where the own time of what belongs to nobody ends while it does."""
+    shop = Registry("shop")
+
+    async def body(system: System) -> None:
+        system.shut_down("asked")
+        with pytest.raises(WorkCancelledError), system.hold("order"):
+            await anyio.sleep_forever()
+        await anyio.sleep(0.4)
+        life.note("put back")
+
+    settings = Settings(grace_period=10, close_reserve=2, drain_timeout=7.6)
+    lived = life.live(shop, body, settings)
+
+    assert ["7.9 put back"] == life.log
+    assert ("incomplete", 75, ["DrainTimeoutError"]) == summary(lived)
+
+
+@pytest.mark.rule("D4", "D6")
+@pytest.mark.parametrize("check", ["well", "stuck"])
+def test_a_component_that_is_cut_off_is_told_of_once(life: Life, check: str) -> None:
+    """Its work, and then its hook: one error, whatever else went wrong with the component."""
+    shop = Registry("shop")
+
+    async def drain() -> None:
+        with contextlib.suppress(WorkCancelledError), Lifetime.current().hold("flush"):
+            await anyio.sleep_forever()
+        await anyio.sleep_forever()
+
+    jobs = part(shop, "jobs", drain=drain)
+
+    @jobs.check
+    async def _(_: str) -> None:
+        if check == "stuck":
+            await ignoring(2)()
+
+    async def body(system: System) -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(system.check)
+            await anyio.wait_all_tasks_blocked()
+            system.shut_down("asked")
+            await system.closed()
+
+    lived = life.live(shop, body, GRACE)
+
+    stuck = ["StopError"] if check == "stuck" else []
+    assert [*stuck, "DrainTimeoutError"] == summary(lived)[2]
 
 
 # --- what leaves a hold -----------------------------------------------------------------------

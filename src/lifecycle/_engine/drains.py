@@ -133,30 +133,42 @@ class Drains:
         self._engine.apply(self._engine.machine.work_written_off, component)
 
     def _cut_work_of_system(self) -> None:
-        """What belongs to no component has used up its time to drain."""
-        body, in_flight = self._engine.body, self._engine.in_flight
-        work = functools.partial(in_flight.of, None)
+        """What belongs to no component has used up its time to drain: the body likewise."""
+        if not self._engine.machine.accepts_work:
+            return  # the time of all is over, and each is cut off with the others
+        work = functools.partial(self._engine.in_flight.of, None)
         if self._cut(work):
             until = self._engine.loop.now() + budget.UNWIND
-            self._engine.keeper.at(until, lambda: in_flight.write_off(work()))
-        elif body is not None and body.is_in_flight:
+            self._engine.keeper.at(until, functools.partial(self._write_off_of_system, work))
+        else:
+            self._cut_body_in_flight()
+
+    def _write_off_of_system(self, work: Callable[[], list[Hold]]) -> None:
+        self._engine.in_flight.write_off(work())
+        self._cut_body_in_flight()
+
+    def _cut_body_in_flight(self) -> None:
+        body = self._engine.body
+        if body is not None and body.is_in_flight:
             self._cut_body()
 
     def _cut(self, work: Callable[[], list[Hold]]) -> bool:
         """Cancel work, and say so; returns whether there was any."""
         now = self._engine.loop.now()
-        cut = [hold.as_work(now) for hold in self._engine.in_flight.cut(work())]
-        for name in dict.fromkeys(each.component for each in cut):
-            self._note_cut(name, [each for each in cut if each.component == name])
-        return bool(cut)
+        cut_of: dict[int | None, list[Work]] = {}
+        for hold in self._engine.in_flight.cut(work()):
+            cut_of.setdefault(hold.component, []).append(hold.as_work(now))
+        for component, cut in cut_of.items():
+            self._note_cut(component, cut)
+        return bool(cut_of)
 
-    def _note_cut(self, name: str | None, works: list[Work]) -> None:
-        self._engine.account.cut.extend(works)
-        what = tuple(work.what for work in works)
-        index = None if name is None else self._engine.index_of_name(name)
-        began = self._began if index is None else self._began_of(index)
-        error = DrainTimeoutError(name, what, self._until(index) - began)
-        self._engine.account.incomplete(error, index)
+    def _note_cut(self, component: int | None, cut: list[Work]) -> None:
+        self._engine.account.cut.extend(cut)
+        what = tuple(work.what for work in cut)
+        name = None if component is None else self._engine.name(component)
+        began = self._began if component is None else self._began_of(component)
+        error = DrainTimeoutError(name, what, self._until(component) - began)
+        self._engine.account.incomplete(error, component)
         self._engine.tell(events.WorkCancelled, component=name, what=what)
 
     def cut_body(self, command: commands.CutBody) -> None:
@@ -177,7 +189,7 @@ class Drains:
             return
         host.cut_drain()
         component = command.component
-        known = self._engine.account.component_errors.get(component)
+        known = self._engine.account.hook_errors.get((component, "drain"))
         if not isinstance(known, DrainTimeoutError):
             time = self._until(component) - self._began_of(component)
             self._engine.account.incomplete(DrainTimeoutError(host.node.name, (), time), component)

@@ -157,6 +157,8 @@ class InFlight:
         """Nothing is in flight yet."""
         self.engine = engine
         self._holds: dict[Hold, bool] = {}
+        self._holds_of: dict[int | None, dict[Hold, bool]] = {}
+        """The same, of each component; its cut is not to look at everyone's."""
         self._cancelled: list[tuple[float, Hold]] = []
         """What ended just now by a cancellation of somebody else's, and when."""
 
@@ -196,6 +198,9 @@ class InFlight:
             raise ClosedError(self.name_of(component), reason)
         hold.began = self.engine.loop.now()
         self._holds[hold] = True
+        if (own := self._holds_of.get(component)) is None:
+            own = self._holds_of[component] = {}
+        own[hold] = True
         machine.held(component)
 
     def take_in_from_thread(self, hold: Hold) -> None:
@@ -285,11 +290,12 @@ class InFlight:
     def _release(self, hold: Hold) -> None:
         if self._holds.pop(hold, _GONE) is _GONE:
             return  # written off before
+        del self._holds_of[hold.component][hold]
         self.engine.apply(self.engine.machine.released, hold.component)
 
     def of(self, component: int | None) -> list[Hold]:
         """The work of one component; None: what belongs to the system itself."""
-        return [hold for hold in self._holds if hold.component == component]
+        return list(self._holds_of.get(component, ()))
 
     def of_everyone(self) -> list[Hold]:
         """All work."""
