@@ -13,7 +13,7 @@ import pytest
 
 from lifecycle import Lifetime, Registry, Settings, System
 from lifecycle.errors import UnknownComponentError
-from tests.engine.parts import asked, fail, forever, ignoring, part
+from tests.engine.parts import asked, fail, forever, ignoring, part, summary
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -199,6 +199,61 @@ def test_a_check_that_ignores_its_end_is_abandoned_and_named(life: Life) -> None
     lived = life.live(shop, body, Settings(check_timeout=1))
     assert (1.5, [("database", "check")]) == lived.result
     assert ["StopError: the check hook of 'database'"] == [e[:39] for e in lived.errors]
+
+
+@pytest.mark.rule("D8")
+@pytest.mark.parametrize("runs_before", [0, 1, 2])
+def test_a_check_that_ignores_the_shutdown_is_abandoned(life: Life, runs_before: int) -> None:
+    """Whether or not it had ended well before, and while somebody still waits for its answer."""
+    shop, runs = Registry("shop"), []
+    database = part(shop, "database")
+
+    @database.check
+    async def _(_: str) -> None:
+        runs.append(life.now())
+        if len(runs) > runs_before:
+            await ignoring(100)()
+
+    async def body(system: System) -> Any:
+        for _ in range(runs_before):
+            await system.check()
+        async with anyio.create_task_group() as group:
+            group.start_soon(system.check)
+            await anyio.sleep(1)
+            system.shut_down()
+            report = await system.closed()
+            return round(life.now(), 3), [(a.component, a.hook) for a in report.abandoned]
+
+    lived = life.live(shop, body, Settings(check_timeout=10, check_ttl=0))
+    assert (1.5, [("database", "check")]) == lived.result
+    assert ("incomplete", 75, ["StopError"]) == summary(lived)
+
+
+@pytest.mark.rule("P3")
+def test_who_asks_again_does_not_make_the_first_wait_longer(life: Life) -> None:
+    """Each waits for the runs that went on as he asked: for a check's timeout at the most."""
+    shop, runs = Registry("shop"), []
+    slow, stuck = part(shop, "slow"), part(shop, "stuck")
+    slow.check(lambda _: anyio.sleep(0.7))
+
+    @stuck.check
+    async def _(_: str) -> None:
+        runs.append(life.now())
+        if len(runs) > 1:
+            await forever()
+
+    async def body(system: System) -> None:
+        async def ask(at: float) -> None:
+            await anyio.sleep(at)
+            answers = said(await system.check())
+            life.note(f"asked at {at:g}: {answers['stuck']}")
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask, 0)
+            group.start_soon(ask, 0.6)
+
+    life.live(shop, body, Settings(check_timeout=0.8, check_ttl=0))
+    assert ["0.7 asked at 0: [None]", "1.4 asked at 0.6: ['timeout']"] == life.log
 
 
 def test_checks_are_liveness_or_readiness(life: Life) -> None:

@@ -350,8 +350,8 @@ SABOTAGES: Final = [
         "P3",
         "each asker has a run of the check of its own",
         "_engine/health.py",
-        "        if self._runs:\n            return  # its answer",
-        "        if False:\n            return  # its answer",
+        "        if self._runs:\n            return self._answered",
+        "        if False:\n            return self._answered",
     ),
     Sabotage(
         "P3",

@@ -68,12 +68,9 @@ class Health:
             ]
             if inquiries:
                 asked[self._engine.name(component)] = inquiries
-        for inquiries in asked.values():
-            for inquiry in inquiries:
-                inquiry.begin()
-        for inquiries in asked.values():
-            for inquiry in inquiries:
-                await inquiry.answered.wait()
+        answered = [inquiry.ask() for inquiries in asked.values() for inquiry in inquiries]
+        for one in answered:
+            await one.wait()
         return {name: _results(inquiries) for name, inquiries in asked.items()}
 
     def last(self, component: int) -> tuple[CheckResult, ...]:
@@ -119,7 +116,8 @@ class Inquiry:
     def __init__(self, engine: Engine, node: Node, check: Check, name: str) -> None:
         """It was not asked yet."""
         self.liveness = check.liveness
-        self.answered = anyio.Event()
+        self._answered = anyio.Event()
+        """Whoever asks waits for the one of now: the next run has one of its own."""
         self._engine = engine
         self._node = node
         self._check = check
@@ -132,29 +130,35 @@ class Inquiry:
         self._alarm: Alarm | None = None
         self._thread: Thread | None = None
         self._awaiting: Any = None
-        self._given_up = False
         self.over = Flag()
-        """It has ended, or was abandoned; to be awaited after the end."""
+        """Its last run has ended, or was abandoned; to be awaited after the end."""
 
-    def begin(self) -> None:
-        """Ask it, unless it is being asked, was asked just now, or is not to be asked."""
+    def ask(self) -> anyio.Event:
+        """Ask it, unless it is being asked, was asked just now, or is not to be asked.
+
+        Returns:
+            What is set when the answer is there.
+
+        """
         if self._runs:
-            return  # its answer is awaited; where it is stuck, that was given
+            return self._answered  # where it is stuck, that was said
         engine = self._engine
         fresh = self._last is not None and (
             engine.loop.now() - self._at < engine.settings.check_ttl
         )
         if fresh or not self._may_be_asked():
-            self.answered.set()
-            return
+            self._answered.set()
+            return self._answered
         self._runs = True
         self._began = engine.loop.now()
-        self.answered = anyio.Event()
+        self._answered = anyio.Event()
+        self.over = Flag()
         self._scope = anyio.CancelScope()
         self._alarm = engine.keeper.at(self._began + engine.settings.check_timeout, self._expire)
         host = engine.hosts[self._node.index]
         context = None if host is None else host.context
         engine.spawn(self._run, f"check {self._node.name}", context)
+        return self._answered
 
     def result(self) -> CheckResult | None:
         """What it said last; of one that is stuck, for how long it has been."""
@@ -179,7 +183,7 @@ class Inquiry:
             self.over.set()
         else:
             self._cancel()
-            self.answered.set()
+            self._answered.set()
             self._alarm = self._engine.keeper.at(self._engine.loop.now() + UNWIND, self._abandon)
 
     def _may_be_asked(self) -> bool:
@@ -195,7 +199,7 @@ class Inquiry:
         answer: object = None
         try:
             with self._scope:
-                self._awaiting = self._ask()
+                self._awaiting = self._call()
                 answer = await self._awaiting
         except (SystemExit, KeyboardInterrupt) as interrupt:
             error = interrupt
@@ -214,10 +218,10 @@ class Inquiry:
             self._say(type(leaf(error)).__name__, one_line(leaf(error)))
         else:
             self._say(RETURNED_FALSE if answer is False else None, None)
-        self.answered.set()
+        self._answered.set()
         self.over.set()
 
-    async def _ask(self) -> Any:
+    async def _call(self) -> Any:
         engine, check = self._engine, self._check
         args = (engine.values[self._node.index],) if check.takes_value else ()
         in_thread = self._in_thread()
@@ -243,7 +247,7 @@ class Inquiry:
     def _expire(self) -> None:
         self._say(TIMEOUT, f"no answer after {self._engine.settings.check_timeout:g} s")
         self._cancel()
-        self.answered.set()
+        self._answered.set()
 
     def _cancel(self) -> None:
         self._scope.cancel()
@@ -252,9 +256,6 @@ class Inquiry:
 
     def _abandon(self) -> None:
         """It was cancelled, and goes on: that is said, and nobody waits for it."""
-        if not self._runs or self._given_up:
-            return
-        self._given_up = True
         self.over.set()
         engine, name = self._engine, self._node.name
         stack = stacks.of(self._awaiting)
