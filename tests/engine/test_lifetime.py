@@ -313,6 +313,28 @@ def test_a_source_that_ends_by_itself(life: Life) -> None:
     assert [1, 2, 3] == life.live(shop, body).result
 
 
+def test_who_waits_first_is_told_first(life: Life) -> None:
+    """The order is the same every time: that of their coming."""
+    if life.backend == "trio":
+        pytest.skip("trio shuffles tasks, on purpose")
+    shop, told = Registry("shop"), list[int]()
+
+    async def body(system: System) -> None:
+        async def wait(number: int) -> None:
+            await anyio.sleep(number / 100)
+            await system.wait_draining()
+            told.append(number)
+
+        async with anyio.create_task_group() as group:
+            for number in range(50):
+                group.start_soon(wait, number)
+            await anyio.sleep(1)
+            system.shut_down()
+
+    life.live(shop, body)
+    assert list(range(50)) == told
+
+
 @pytest.mark.uvloop
 def test_iterating_when_it_drains_already(life: Life) -> None:
     """Not one item is taken."""

@@ -22,10 +22,10 @@ class Flag:
     def __init__(self) -> None:
         """Begin as not set."""
         self.is_set = False
-        self._scopes: set[anyio.CancelScope] | None = None
+        self._scopes: dict[anyio.CancelScope, None] | None = None  # in the order of their coming
 
     def set(self) -> None:
-        """Make it true, and wake who waits."""
+        """Make it true, and wake who waits: who came first is first."""
         self.is_set = True
         for scope in self._scopes or ():
             scope.cancel()
@@ -33,15 +33,15 @@ class Flag:
     @contextlib.contextmanager
     def cutting_short(self) -> Generator[None]:
         """Cancel what is awaited inside as soon as the flag is set, and go on behind it."""
-        scopes = self._scopes = self._scopes if self._scopes is not None else set()
+        scopes = self._scopes = self._scopes if self._scopes is not None else {}
         with anyio.CancelScope() as scope:
             if self.is_set:
                 scope.cancel()
-            scopes.add(scope)
+            scopes[scope] = None
             try:
                 yield
             finally:
-                scopes.discard(scope)
+                del scopes[scope]
 
     async def wait(self) -> None:
         """Return once it is true."""
