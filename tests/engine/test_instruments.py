@@ -11,7 +11,7 @@ import pytest
 
 from lifecycle import Lifetime, Registry, System
 from lifecycle.instruments import HookCall, Instrument, instrumented
-from tests.engine.parts import part
+from tests.engine.parts import asked, fail, ignoring, part
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -123,6 +123,27 @@ def test_an_instrument_may_fail_a_hook(life: Life) -> None:
 
     with instrumented(Fails()):
         assert life.live(shop).error is None
+
+
+def test_an_instrument_that_goes_on_when_its_hook_has_failed(life: Life) -> None:
+    """The hook is abandoned, with the stack of where it is now: in the instrument."""
+    shop = Registry("shop")
+    part(shop, "database", stop=fail)
+
+    class Lingers(Instrument):
+        async def around(self, call: HookCall, proceed: Callable[[], Awaitable[Any]]) -> Any:
+            try:
+                return await proceed()
+            finally:
+                if call.hook == "stop":
+                    await ignoring(100)()
+
+    with instrumented(Lingers()):
+        lived = life.live(shop, asked)
+    assert lived.report is not None
+    (abandoned,) = lived.report.abandoned
+    assert "await ignoring(100)()" in abandoned.stack
+    assert "await anyio.sleep(seconds)" in abandoned.stack
 
 
 @pytest.mark.rule("K1")

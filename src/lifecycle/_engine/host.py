@@ -443,6 +443,7 @@ class Host(Timed):
     async def _watch(self, awaitable: Any) -> Any:
         """Await, and remember what, so that its stack can be shown."""
         outer, self._awaiting = self._awaiting, awaitable
-        result = await awaitable
-        self._awaiting = outer
-        return result
+        try:
+            return await awaitable
+        finally:
+            self._awaiting = outer
