@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -15,7 +16,7 @@ from lifecycle._engine.gates import Gates
 from lifecycle._engine.health import Inquiry
 from lifecycle._engine.starts import Starts
 from lifecycle._engine.stops import Stops
-from lifecycle.errors import StopError, leaf
+from lifecycle.errors import ClosedError, StopError, leaf
 from tests.engine.kit import Life, Noted, Spy
 from tests.engine.parts import fail, part
 
@@ -115,3 +116,27 @@ def test_a_fault_after_the_report_is_raised(life: Life) -> None:
         life.run(main)
     (note,) = getattr(caught.value, "__notes__", [])
     assert FAULT in note
+
+
+def test_who_waits_for_the_report_is_told_of_the_fault(life: Life) -> None:
+    """There is no report: that is said, and what the fault was."""
+    shop = Registry("shop")
+    part(shop, "web")
+    fault = RuntimeError(FAULT)
+
+    async def wait(system: System) -> None:
+        with pytest.raises(ClosedError, match="by a fault of lifecycle itself") as caught:
+            await system.closed()
+        assert caught.value.__cause__ is fault
+        life.note("told")
+
+    async def main() -> None:
+        async with anyio.create_task_group() as group:
+            with contextlib.suppress(BaseException):
+                async with running(shop) as system:
+                    group.start_soon(wait, system)
+                    await anyio.wait_all_tasks_blocked()
+
+    with mock.patch.object(Machine, "shut_down", side_effect=fault):
+        life.run(main)
+    assert ["told"] == life.words

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from lifecycle import Component, Lifetime, Registry, Retry, System, requires, wants
+from lifecycle import Component, Lifetime, Registry, Retry, System, events, requires, wants
 from lifecycle.errors import InvalidComponentError, StartError, StartTimeoutError, StopError
 from tests.engine.kit import Life, Noted
 
@@ -833,6 +833,37 @@ def test_only_what_is_worth_it_is_tried_again(life: Life, kind: type[Exception])
     assert isinstance(lived.error, StartError)
     assert kind is type(lived.error.__cause__)
     assert str(len(attempts)) in str(lived.error.__cause__)
+
+
+@pytest.mark.parametrize("kind", [KeyError, OSError])
+@pytest.mark.parametrize("service", [True, False])
+def test_what_is_worth_it_may_come_out_of_a_task_group(
+    life: Life, kind: type[Exception], *, service: bool
+) -> None:
+    """There it arrives in a group of one, and is told of as what it is."""
+    shop = Registry("shop")
+    retry = Retry(2, on=OSError)
+
+    async def connect(life_: Lifetime) -> None:
+        del life_
+        life.note("attempt")
+        async with anyio.create_task_group():
+            raise kind("no")
+
+    async def start() -> None:
+        await connect(Lifetime.current())
+
+    if service:
+        shop.service(connect, name="web", retry=retry)
+    else:
+        shop.component(start, name="web", retry=retry)
+    told: list[events.Event] = []
+    lived = life.live(shop, observers=[told.append])
+    assert (3 if kind is OSError else 1) == len(life.log)
+    assert lived.error is not None
+    assert kind is type(lived.error.__cause__)
+    retried = [type(event.error) for event in told if isinstance(event, events.ComponentRetrying)]
+    assert retried == [OSError] * (len(life.log) - 1)
 
 
 def test_objects_are_tried_again(life: Life) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -11,11 +12,11 @@ import pytest
 
 from lifecycle import Lifetime, Outcome, Registry, Settings, System, running
 from lifecycle.errors import CrashedError, StopError
-from tests.engine.kit import BACKENDS, Life
+from tests.engine.kit import BACKENDS, Life, Spy
 from tests.engine.parts import end, fail, forever, part, unwinding
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
     from lifecycle import Report
 
@@ -326,6 +327,125 @@ def test_a_native_timeout(backend: str) -> None:
     life.run(main)
 
     assert "5 closed: clean, 0" == life.log[-1]
+
+
+# That of a task that was cancelled before it ran, which anyio keeps in a circle.
+unawaited = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+
+
+def run_in_asyncio(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run in asyncio with its own teardown, and leave no garbage for other tests to warn of."""
+    try:
+        asyncio.run(main())
+    finally:
+        gc.collect()
+
+
+@unawaited
+@pytest.mark.rule("D10")
+@pytest.mark.parametrize("turns", range(8))
+def test_the_teardown_of_asyncio(turns: int) -> None:
+    """It cancels every task, be it one that has not run yet: what has started is stopped."""
+    shop = Registry("shop")
+    log: list[str] = []
+
+    @shop.component
+    async def web() -> AsyncIterator[None]:
+        log.append("start")
+        try:
+            yield
+        finally:
+            log.append("stop")
+
+    tasks: list[asyncio.Task[None]] = []
+
+    async def child() -> None:
+        async with running(shop, companions=[Spy()]):
+            await anyio.sleep_forever()
+
+    async def main() -> None:
+        tasks.append(asyncio.create_task(child()))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+
+    run_in_asyncio(main)
+    assert tasks[0].cancelled()
+    assert log in ([], ["start", "stop"])
+
+
+@pytest.mark.rule("D10")
+def test_what_is_told_of_the_teardown_of_asyncio() -> None:
+    """All ends in order, with a report; the cancellation is what goes on."""
+    shop = Registry("shop")
+    part(shop, "web")
+    told: list[str] = []
+    spy = Spy()
+    tasks: list[asyncio.Task[None]] = []
+
+    async def child(started: asyncio.Event) -> None:
+        async with running(
+            shop, companions=[spy], observers=[lambda event: told.append(type(event).__name__)]
+        ) as system:
+            started.set()
+            await system.closed()
+
+    async def main() -> None:
+        started = asyncio.Event()
+        tasks.append(asyncio.create_task(child(started)))
+        await started.wait()
+
+    run_in_asyncio(main)
+    assert tasks[0].cancelled()
+    assert ["web"] == list(spy.report.components)
+    assert "Closed" == told[-1]
+    assert (1, 1) == (told.count("CompanionStopped"), told.count("ComponentStopped"))
+
+
+@unawaited
+@pytest.mark.rule("D10")
+@pytest.mark.parametrize("where", ["companion", "preflight", "component"])
+def test_all_tasks_are_cancelled_in_the_moment_in_which_one_begins(where: str) -> None:
+    """Asyncio never runs that one: it is begun again, and ended in order."""
+    shop = Registry("shop")
+    log: list[str] = []
+
+    def cancel_all() -> None:
+        for task in asyncio.all_tasks():
+            task.cancel()
+
+    def before(what: str) -> None:
+        log.append(what)
+        if what == where:
+            asyncio.get_running_loop().call_soon(cancel_all)
+
+    @contextlib.asynccontextmanager
+    async def companion(system: System) -> AsyncIterator[None]:
+        before("companion")
+        yield
+        log.append("companion left")
+
+    async def check() -> None:
+        before("preflight")
+
+    @shop.component
+    async def first() -> AsyncIterator[None]:
+        before("component")
+        try:
+            yield
+        finally:
+            log.append("stop")
+
+    part(shop, "second", start=lambda: log.append("second"), requires=first)
+    shop.preflight(check)
+
+    async def main() -> None:
+        async with running(shop, companions=[companion]):
+            log.append("body")
+
+    with pytest.raises(asyncio.CancelledError):
+        run_in_asyncio(main)
+    assert "body" not in log
+    assert ("stop" in log) == (where == "component")
 
 
 @pytest.mark.rule("D10")

@@ -76,8 +76,8 @@ SABOTAGES: Final = [
         "S1",
         "one preflight check runs after the other",
         "_engine/preflight.py",
-        "one.begin()\n        for one in self._all:\n            await",
-        "one.begin()\n            await",
+        "            await one.over.wait()\n        return [one.failure",
+        "            one.begin()\n            await one.over.wait()\n        return [one.failure",
     ),
     Sabotage(
         "S1",
@@ -413,7 +413,7 @@ SABOTAGES: Final = [
         "K2",
         "components live in tasks that belong to nobody",
         "_engine/engine.py",
-        'context.run(self._tasks.start_soon, self._guarded, run, name=f"lifecycle: {name}")',
+        'context.run(tasks.start_soon, self._guarded, run, name=f"lifecycle: {name}")',
         'context.run(__import__("asyncio").ensure_future, run())',
     ),
     Sabotage(

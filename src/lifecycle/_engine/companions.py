@@ -41,14 +41,17 @@ class Companions:
         """Whether there are any."""
         return bool(self._all)
 
-    async def start(self) -> list[BaseException]:
-        """Enter all of them, at once; returns what went wrong."""
+    def start(self) -> None:
+        """Enter all of them, at once."""
         limit = self._engine.settings.start_timeout
         for one in self._all:
             if self._engine.shutdown.reason is not None:  # an eager one may have asked
                 break
             self._begun.append(one)
             one.begin(limit)
+
+    async def failures(self) -> list[BaseException]:
+        """Wait until all are entered, or are not going to be; returns what went wrong."""
         for one in self._begun:
             await one.entered.wait()
         return [one.failure for one in self._begun if one.failure is not None]
@@ -59,11 +62,14 @@ class Companions:
         for one in self._begun:
             one.enter_by(end)
 
-    async def stop(self) -> None:
+    def stop(self) -> None:
         """Leave all of them, at once, in the time that is kept for it."""
         end = self._engine.shutdown.companions_end
         for one in self._begun:
             one.stop_by(end)
+
+    async def over(self) -> None:
+        """Return when all have ended, or were abandoned; after `stop`."""
         for one in self._begun:
             await one.settled.wait()
 

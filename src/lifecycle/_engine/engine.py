@@ -41,12 +41,11 @@ from lifecycle._engine.shutdown import Shutdown
 from lifecycle._engine.starts import Starts
 from lifecycle._engine.stops import Stops
 from lifecycle._engine.system import System
-from lifecycle._engine.threads import outlast
 from lifecycle._engine.turns import Turns
-from lifecycle.states import Phase, State
+from lifecycle.states import Phase, State, Trigger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from anyio.abc import TaskGroup
 
@@ -73,7 +72,11 @@ class Engine:
     on_closed: Callable[[Report], object] | None = None
     """Told the report, when nothing but abandoned work is left."""
     report: Report | None = None
-    _fault: BaseException | None = None
+    fault: BaseException | None = None
+    """A fault of the engine itself."""
+    cancelled: BaseException | None = None
+    """What its own task was cancelled with, which only asyncio can do."""
+    _wait: anyio.CancelScope | None = None
     _pumping = False
     _tasks: TaskGroup | None = None
     _has_started = False
@@ -134,6 +137,8 @@ class Engine:
         self._queue: deque[commands.Command] = deque()
         self._context = contextvars.copy_context()
         self._shield = self.loop.new_scope(shield=True)
+        # What begins the tasks that have been started, and have not run yet.
+        self._yet_to_run: dict[Callable[[], object], Callable[[], object]] = {}
         self._do = self._carried_out_by()
 
     def _carried_out_by(self) -> dict[type[Any], Callable[[Any], None]]:
@@ -154,18 +159,25 @@ class Engine:
         }
 
     async def run(self) -> None:
-        """From the first companion to the last; to be a task of its own."""
+        """From the first companion to the last; to be a task of its own.
+
+        Where it runs already, nothing happens.
+        """
+        if self.is_running:
+            return
         try:
             with self._shield:
                 async with anyio.create_task_group() as self._tasks:
-                    self._tasks.start_soon(self._guarded, self.keeper.run, name="lifecycle: keeper")
+                    self.spawn(self._keep, "keeper")
                     try:
                         await self._run()
                         self._close()
                     finally:
                         self.keeper.end()  # nothing else does; what was abandoned needs none
-            if self._fault is not None:  # it came after the report
-                raise self._fault
+            if self.fault is not None:  # it came after the report
+                raise self.fault
+            if self.cancelled is not None:
+                raise self.cancelled
         finally:
             # Should any of this have failed, nobody is left waiting for it.
             self.started.set()
@@ -175,9 +187,13 @@ class Engine:
             self.ended.set()
 
     async def _run(self) -> None:
-        failures = await self.companions.start()
-        if not failures and self.shutdown.reason is None:
-            failures = await self.preflight.run()
+        self.companions.start()
+        failures = await self._outlast(self.companions.failures)
+        if not failures and self.shutdown.reason is None and self.cancelled is None:
+            self.preflight.begin()
+            failures = await self._outlast(self.preflight.failures)
+        if self.cancelled is not None:
+            self.shutdown.note_request("it was cancelled from outside", Trigger.CANCELLATION)
         for failure in failures:
             self.shutdown.failed(failure)
             self.account.start_failed(failure)
@@ -190,13 +206,31 @@ class Engine:
         else:
             self.starts.begin()
             self.apply(self.machine.begin)
+        await self._outlast(self.settled.wait)
+        await self._outlast(self.health.over)
+        self.companions.stop()
+        await self._outlast(self.companions.over)
+
+    async def _outlast(self, wait: Callable[[], Awaitable[T]]) -> T:
+        """Wait for something, whatever is cancelled meanwhile, unless we are at fault.
+
+        asyncio's own cancellation pierces shields, and its teardown cancels every task. It is kept,
+        and raised when all is over.
+        """
+        with self.loop.new_scope(shield=True) as self._wait:
+            while self.fault is None:
+                try:
+                    return await wait()
+                except anyio.get_cancelled_exc_class() as error:  # noqa: PERF203  that is the point
+                    self.cancelled = error
+                    for begin in list(self._yet_to_run.values()):
+                        begin()  # what was cancelled before it ran never will
+        assert self.fault is not None  # noqa: S101  it was cancelled for that
+        raise self.fault
+
+    async def _keep(self) -> None:
         with self.loop.new_scope(shield=True):
-            await outlast(self.settled)
-        if self._fault is not None:
-            self.keeper.end()
-            raise self._fault
-        await self.health.over()
-        await self.companions.stop()
+            await self.keeper.run()
 
     def _close(self) -> None:
         self.apply(self.machine.closed)
@@ -236,7 +270,7 @@ class Engine:
 
     def give_up(self, fault: BaseException) -> None:
         """A fault of the engine itself: nobody may be left waiting for it."""
-        self._fault = self._fault or fault
+        self.fault = self.fault or fault
         self._queue.clear()
         self.started.set()
         self.settled.set()
@@ -244,6 +278,8 @@ class Engine:
             if host is not None:
                 host.let_go()
         self.keeper.end()  # it takes no notice of the cancellation
+        if self._wait is not None:
+            self._wait.cancel()
         self._shield.cancel()
 
     def observe(self, observer: events.Observer) -> None:
@@ -272,7 +308,7 @@ class Engine:
     @property
     def is_broken(self) -> bool:
         """Whether the engine itself is at fault, and nothing will be carried out any more."""
-        return self._fault is not None
+        return self.fault is not None
 
     @property
     def is_ready(self) -> bool:
@@ -334,12 +370,20 @@ class Engine:
         context: contextvars.Context | None = None,
     ) -> None:
         """Start a task, in a copy of a context; by default the engine's own."""
-        assert self._tasks is not None  # noqa: S101  it runs
+        tasks = self._tasks
+        assert tasks is not None  # noqa: S101  it runs
         context = (self._context if context is None else context).copy()
-        context.run(self._tasks.start_soon, self._guarded, run, name=f"lifecycle: {name}")  # type: ignore[arg-type, unused-awaitable]
+
+        def begin() -> None:
+            context.run(tasks.start_soon, self._guarded, run, name=f"lifecycle: {name}")  # type: ignore[arg-type, unused-awaitable]
+
+        self._yet_to_run[run] = begin
+        begin()
 
     async def _guarded(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run a task that is to see to whatever users raise: what escapes it is a fault of ours."""
+        if self._yet_to_run.pop(run, None) is None:
+            return  # it was begun again, and runs
         try:
             await run()
         except anyio.get_cancelled_exc_class():

@@ -33,6 +33,7 @@ from lifecycle._engine.instruments import HookCall
 from lifecycle._engine.lifetime import Lifetime, current
 from lifecycle._engine.threads import Thread, outlast
 from lifecycle._engine.timing import Timed
+from lifecycle.errors import leaf
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from lifecycle._engine.bell import Bell
     from lifecycle._engine.engine import Engine
     from lifecycle.errors import CrashedError, Hook, RunError
+    from lifecycle.settings import Retry
 
 
 class Host(Timed):
@@ -211,12 +213,17 @@ class Host(Timed):
                 life = await self._start_once(attempt)
             except Exception as error:
                 pause = next(pauses, None)
-                if pause is None or not isinstance(error, retry.on) or self._scope.cancel_called:
+                if pause is None or not self._may_try_again(error, retry):
                     raise
-                self.engine.starts.retrying(self, attempt, pause, error)
+                self.engine.starts.retrying(self, attempt, pause, leaf(error))
             else:
                 return life
             await anyio.sleep(pause)
+
+    def _may_try_again(self, error: Exception, retry: Retry) -> bool:
+        """Whether there is another attempt; out of a task group it comes in a group of one."""
+        is_worth_it = isinstance(error, retry.on) or isinstance(leaf(error), retry.on)
+        return is_worth_it and not self._scope.cancel_called
 
     async def _start_once(self, attempt: int = 1) -> lives.Value:
         self._begun = lives.Value(None)

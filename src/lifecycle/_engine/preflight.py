@@ -31,10 +31,13 @@ class Preflight:
         """None runs yet."""
         self._all = [_Run(engine, check) for check in checks]
 
-    async def run(self) -> list[BaseException]:
-        """Run all; returns the failures, in the order of registration."""
+    def begin(self) -> None:
+        """Let all of them run."""
         for one in self._all:
             one.begin()
+
+    async def failures(self) -> list[BaseException]:
+        """Wait for all; returns the failures, in the order of registration."""
         for one in self._all:
             await one.over.wait()
         return [one.failure for one in self._all if one.failure is not None]

@@ -103,6 +103,9 @@ class Running:
         engine, group = self._engine, self._group
         assert engine is not None  # noqa: S101  it was entered
         assert group is not None  # noqa: S101  likewise
+        if not engine.is_running:
+            # asyncio's teardown cancels every task: what has not run by then never will.
+            group.start_soon(engine.run, name="lifecycle: system")
         failed_before = engine.shutdown.reason is not None and bool(engine.account.errors)
         self._ask(engine, error)
         cancellation: BaseException | None = None
@@ -171,7 +174,9 @@ class Running:
             for other in errors:
                 add_note(error, f"also: {one_line(other)}")
             return
-        if errors:
+        is_cancelled = cancellation is not None or (error is not None and is_cancellation(error))
+        if errors and not (is_cancelled and engine.cancelled is not None):
+            # (In asyncio's teardown everything is cancelled: that goes on, and its log has them.)
             if error is not None and not is_cancellation(error):
                 add_note(errors[0], f"also, in the body: {one_line(error)}")
             with contextlib.suppress(AttributeError):

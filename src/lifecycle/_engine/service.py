@@ -11,7 +11,7 @@ from lifecycle._core.component import Kind
 from lifecycle._engine import calling
 from lifecycle._engine.cancellation import is_cancellation
 from lifecycle._engine.host import Host
-from lifecycle.errors import StartError
+from lifecycle.errors import StartError, leaf
 
 if TYPE_CHECKING:
     from lifecycle._core.commands import Drain, Stop
@@ -98,14 +98,9 @@ class ServiceHost(Host):
                 )
             except Exception as error:
                 pause = next(pauses, None)
-                if (
-                    self._is_ready
-                    or pause is None
-                    or not isinstance(error, retry.on)
-                    or self._scope.cancel_called
-                ):
+                if self._is_ready or pause is None or not self._may_try_again(error, retry):
                     raise
-                self.engine.starts.retrying(self, attempt, pause, error)
+                self.engine.starts.retrying(self, attempt, pause, leaf(error))
             else:
                 return
             await anyio.sleep(pause)

@@ -11,7 +11,7 @@ from lifecycle._engine.gate import Gate
 from lifecycle._engine.in_flight import holding
 from lifecycle._engine.lifetime import current
 from lifecycle._engine.pulse import Changes
-from lifecycle.errors import DeadlockError, RunError, UnknownComponentError, leaf
+from lifecycle.errors import ClosedError, DeadlockError, RunError, UnknownComponentError, leaf
 from lifecycle.report import ComponentStatus, Report, Status
 
 if TYPE_CHECKING:
@@ -330,6 +330,7 @@ class System:
 
         Raises:
             DeadlockError: a hook, a service, or work in flight asks, for which the end waits.
+            ClosedError: it ended by a fault of lifecycle itself, which is the ``__cause__``.
 
         """
         engine = self._engine
@@ -344,7 +345,9 @@ class System:
                     await engine.closed.wait()
                 finally:
                     body.go_on()
-        assert engine.report is not None  # noqa: S101  that is what was waited for
+        if engine.report is None:
+            fault = ClosedError(None, "there is no report, by a fault of lifecycle itself")
+            raise fault from engine.fault
         return engine.report
 
     def _refuse_to_wait(self) -> None:

@@ -80,7 +80,8 @@ class Retry(Record):
         converter=_as_types,
         validator=rule(_are_exceptions, "an exception class or a tuple of them"),
     )
-    """What is worth another attempt; anything else fails the start at once."""
+    """What is worth another attempt, also as the one exception of a group; anything else fails the
+    start at once."""
 
     @classmethod
     def of(cls, retry: int | Retry | None) -> Retry | None:
