@@ -954,3 +954,31 @@ def test_work_of_a_component_that_has_drained(life: Life) -> None:
 
     assert ("clean", 0, []) == summary(lived)
     assert "6 = closing" in life.log
+
+
+@pytest.mark.rule("D4")
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_one_hold_for_two_pieces_of_work(life: Life, *, by_hand: bool) -> None:
+    """It is refused, since it could not be counted: the first one is in flight, and ends."""
+    shop = Registry("shop")
+
+    async def body(system: System) -> None:
+        work = system.hold("order", on_cut=(lambda: None) if by_hand else None)
+        with work:
+            with (
+                pytest.raises(
+                    RuntimeError,
+                    match=r"^'order' is in flight already: call hold\(…\) for each piece of work$",
+                ),
+                work,
+            ):
+                life.note("never")
+            assert 1 == len(system.status().in_flight)
+        with work:
+            life.note("again")
+        assert () == system.status().in_flight
+
+    lived = life.live(shop, body)
+
+    assert lived.error is None
+    assert ["0 again"] == life.log

@@ -32,6 +32,7 @@ class Hold:
 
     __slots__ = (
         "_in_flight",
+        "_is_entered",
         "_on_cut",
         "_scope",
         "_token",
@@ -54,6 +55,7 @@ class Hold:
         """Note whose work it is; it is in flight from `__enter__` to `__exit__`."""
         self._in_flight = in_flight
         self._on_cut = on_cut
+        self._is_entered = False
         self._scope: anyio.CancelScope | None = None
         self._token: Token[Hold | None] | None = None
         self.what = what
@@ -80,13 +82,19 @@ class Hold:
 
     def __enter__(self) -> None:
         """Take the work in."""
+        if self._is_entered:
+            message = f"{self.what!r} is in flight already: call hold(…) for each piece of work"
+            raise RuntimeError(message)
+        self._is_entered = True
         in_flight = self._in_flight
         loop = in_flight.engine.loop
-        if not loop.on_its_thread():
-            in_flight.take_in_from_thread(self)
-            return
-        in_flight.take_in(self)
-        if self._on_cut is None and loop.in_task():
+        on_loop = loop.on_its_thread()
+        try:
+            (in_flight.take_in if on_loop else in_flight.take_in_from_thread)(self)
+        except BaseException:
+            self._is_entered = False
+            raise
+        if on_loop and self._on_cut is None and loop.in_task():
             scope = self._scope = loop.new_scope()
             scope.__enter__()
             self.outer = holding.get()
@@ -110,6 +118,7 @@ class Hold:
                     holding.reset(self._token)
                 self._token = None
             self._in_flight.release(self, error)
+            self._is_entered = False
             # Tasks that were begun in it may go on, and are not to keep all that went before.
             self.outer = None if self.outer is None else self.outer.still_in_flight()
         if self.cut and (error is None or swallowed or self._in_flight.is_cancellation(error)):

@@ -86,6 +86,10 @@ class Lifetime(Generic[V_contra]):
         """Iterate over a source until the component is to take no new work.
 
         It ends between two items: what is done with one is never interrupted.
+
+        Each item is waited for in a cancel scope. So a generator that keeps one of its own, or a
+        task group, open from one item to the next cannot be the source: have it send into a memory
+        object stream, and iterate over that.
         """
         return streams.Until(self._host.draining, source)
 
