@@ -140,8 +140,9 @@ class Overseer:
         self._watchdog.arm(left, budget.margin(self._settings.grace_period))
 
     def _closed(self, report: Report) -> None:
-        """Nothing is left but what was abandoned, if anything was: do not wait for that."""
-        if report.abandoned:
+        """Nothing is left but what was abandoned: do not wait for that, where it still goes on."""
+        assert self._engine is not None  # noqa: S101  it is what has closed
+        if self._engine.has_left_behind:
             self.end_process(report)
 
     def _code(self) -> int:

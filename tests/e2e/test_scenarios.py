@@ -147,6 +147,17 @@ def test_a_hook_does_not_end(backend: str, mode: str, hook: str, line: str) -> N
     assert line in left_behind
 
 
+def test_a_hook_ends_after_it_was_abandoned(backend: str) -> None:
+    """Nothing is stuck in the end: the process ends its own way, and cleans up."""
+    with program("abandoned", backend) as process:
+        process.until("ready")
+        process.send(signal.SIGTERM)
+
+        assert process.wait() == 75
+    assert process.said == ["ready", "cache closed", "database closed", "cleaned up"]
+    assert re.search("it ignored that and was abandoned", "\n".join(account(process)))
+
+
 @pytest.mark.parametrize("mode", ["block the loop", "block the loop at the start"])
 def test_a_hook_blocks_the_event_loop(backend: str, mode: str) -> None:
     """The process ends within the grace period; where it was stuck is shown."""

@@ -80,6 +80,8 @@ class Engine:
     _pumping = False
     _tasks: TaskGroup | None = None
     _has_started = False
+    _going_on = 0
+    """How many tasks of hosts, checks and companions run."""
 
     def __init__(
         self,
@@ -306,6 +308,11 @@ class Engine:
         return self.report is not None
 
     @property
+    def has_left_behind(self) -> bool:
+        """Whether, at the end, something that was abandoned still goes on."""
+        return bool(self.account.abandoned) and self._going_on > 0
+
+    @property
     def is_broken(self) -> bool:
         """Whether the engine itself is at fault, and nothing will be carried out any more."""
         return self.fault is not None
@@ -384,12 +391,15 @@ class Engine:
         """Run a task that is to see to whatever users raise: what escapes it is a fault of ours."""
         if self._yet_to_run.pop(run, None) is None:
             return  # it was begun again, and runs
+        self._going_on += 1
         try:
             await run()
         except anyio.get_cancelled_exc_class():
             raise
         except BaseException as fault:  # noqa: BLE001  raised by `_run`
             self.give_up(fault)
+        finally:
+            self._going_on -= 1
 
     def _enter(self, command: commands.Enter) -> None:
         phase = command.phase
