@@ -299,10 +299,16 @@ class DrainTimeoutError(RunError):
 
 @_error
 class StopError(RunError):
-    """A drain or stop hook failed, or did not end in time."""
+    """A drain or stop hook failed, or did not end in time.
+
+    So is told, too, what a start or a check does once it is cancelled: a start that fails as it
+    unwinds, and either of them where it is abandoned.
+    """
 
     component: str
+    """The component; or the companion, or the preflight check."""
     hook: Hook = "stop"
+    """Which of its hooks it was."""
     timeout: float | None = None
     """The time that ran out, in seconds; None where the hook raised."""
     abandoned: bool = False

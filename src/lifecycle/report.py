@@ -69,7 +69,7 @@ class Report(Record):
     """Work that was cut off."""
     abandoned: tuple[Abandoned, ...] = ()
     duration: float = 0.0
-    """From the first preflight check to the end, in seconds."""
+    """From when ``running`` was entered to the end, companions included, in seconds."""
 
 
 @attrs.frozen(eq=False, repr=False)

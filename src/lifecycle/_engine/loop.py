@@ -174,7 +174,8 @@ class Keeper:
     """The task that rings the alarms, and does what threads and signal handlers ask for.
 
     Whatever it is given runs in this task, one thing after the other: nothing of the engine ever
-    runs in a bare callback of the loop, or on another thread.
+    runs on another thread, or in a signal handler. Who is on the loop's thread, be it in a bare
+    callback, need not ask for it.
     """
 
     def __init__(self, loop: Loop) -> None:

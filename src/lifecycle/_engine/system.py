@@ -233,11 +233,14 @@ class System:
                 else the system's.
             on_cut: called, on the loop, when the time to drain is over, in place of a cancellation:
                 for work that ends elsewhere than it began, in a callback, say, or that runs in a
-                thread. Such a hold may be left in another task or thread than it was entered in.
+                thread. Such a hold may be left in another task or thread than it was entered in;
+                without it, a hold that was entered in a task must be left in that task.
 
         Raises:
-            ClosedError: the drain is over, no work is taken any more.
+            ClosedError: at the beginning of the ``with``: the drain is over, and no work is taken
+                any more.
             WorkCancelledError: at the end of the ``with``, where the time to drain ran out first.
+            UnknownComponentError: the component is not part of this system; from the call itself.
 
         """
         index = None
