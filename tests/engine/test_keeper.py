@@ -6,6 +6,7 @@ import gc
 from typing import TYPE_CHECKING
 
 import anyio
+import pytest
 
 from lifecycle._engine.loop import Alarm, Keeper, Loop
 
@@ -124,3 +125,15 @@ def test_a_bell_wakes_whoever_waits_then_or_later(life: Life) -> None:
 
     life.run(main)
     assert ["0 early", "1 later", "2 cancelled"] == life.log
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+def test_what_is_posted_to_a_loop_that_has_gone_is_refused(loop: str) -> None:
+    """Also where the keeper could not come to its end: nobody is left waiting for an answer."""
+
+    async def main() -> Keeper:
+        return Keeper(Loop())
+
+    keeper = anyio.run(main, backend=loop)
+
+    assert not keeper.post(list)

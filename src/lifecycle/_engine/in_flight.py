@@ -226,7 +226,9 @@ class InFlight:
             answered.set()
 
         if not self.engine.keeper.post(decide):
-            raise ClosedError(None, f"it has ended ({self.engine.shutdown.reason})")
+            raise ClosedError(
+                None, f"it has ended ({self.engine.shutdown.reason or 'its loop has'})"
+            )
         answered.wait()
         if answer[0] is not None:
             raise answer[0]

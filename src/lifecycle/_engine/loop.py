@@ -81,13 +81,18 @@ class Loop:
         except RuntimeError:  # trio has no other way to say so
             return False
 
-    def call_soon(self, function: Callable[[], object]) -> None:
+    def call_soon(self, function: Callable[[], object]) -> bool:
         """Call a function on the loop, from any thread or signal handler.
 
-        Where the loop is over, nothing happens: there is nobody left to tell.
+        Returns:
+            False where the loop is over, and nothing happens.
+
         """
-        with contextlib.suppress(RuntimeError):  # asyncio's; trio's RunFinishedError is one
+        try:
             self._call_soon(function)
+        except RuntimeError:  # asyncio's; trio's RunFinishedError is one
+            return False
+        return True
 
 
 @contextlib.contextmanager
@@ -212,11 +217,10 @@ class Keeper:
 
         """
         self._posts.append(action)
-        if self._finished:
+        if self._finished or not self._loop.call_soon(self._wake):
             with contextlib.suppress(ValueError):  # it was still done, at the very end
                 self._posts.remove(action)
                 return False
-        self._loop.call_soon(self._wake)
         return True
 
     def do_posted(self) -> None:
