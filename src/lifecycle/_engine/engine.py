@@ -60,6 +60,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 P = ParamSpec("P")
 
+_KEEPER = 1
 _WINDING_DOWN = frozenset({Phase.DRAINING, Phase.ROLLING_BACK})
 
 
@@ -81,7 +82,7 @@ class Engine:
     _tasks: TaskGroup | None = None
     _has_started = False
     _going_on = 0
-    """How many tasks of hosts, checks and companions run."""
+    """How many tasks run: those of hosts, checks and companions, and the keeper."""
 
     def __init__(
         self,
@@ -310,7 +311,7 @@ class Engine:
     @property
     def has_left_behind(self) -> bool:
         """Whether, at the end, something that was abandoned still goes on."""
-        return bool(self.account.abandoned) and self._going_on > 0
+        return bool(self.account.abandoned) and self._going_on > _KEEPER
 
     @property
     def is_broken(self) -> bool:
