@@ -114,6 +114,27 @@ def test_a_timeout_while_a_start_waits_for_another(life: Life, wait: Any) -> Non
     assert lived.error.__cause__ is None
 
 
+@pytest.mark.rule("D4")
+def test_work_of_a_start_that_has_timed_out(life: Life) -> None:
+    """It was cut off with that, and is not said to have met a crash."""
+    shop = Registry("shop")
+
+    @shop.component(start_timeout=2)
+    async def web(life: Lifetime) -> None:
+        with life.hold("warming up"):
+            await anyio.sleep(100)
+
+    lived = life.live(shop)
+
+    assert [
+        "StartTimeoutError: 'web' was not ready after 2 s: it is still starting",
+        (
+            "WorkCancelledError: 'warming up' of 'web' was cut off: it was cancelled while the "
+            "system shut down"
+        ),
+    ] == lived.errors
+
+
 @pytest.mark.rule("S6")
 def test_an_optional_start_that_fails_as_it_is_given_up(life: Life) -> None:
     """It concerns nobody else: it stands in the report of the component, and there alone."""

@@ -286,8 +286,8 @@ class InFlight:
         if hold in self._holds:
             if not hold.cut:
                 hold.cut = True
-                component = hold.component
-                by_crash = component is not None and self.engine.has_failed(component)
+                host = None if hold.component is None else self.engine.hosts[hold.component]
+                by_crash = host is not None and host.crash is not None
                 self._tell_of_loss(hold, self.engine.loop.now(), by_crash=by_crash)
             self._release(hold)
 
