@@ -427,6 +427,8 @@ def test_all_tasks_are_cancelled_in_the_moment_in_which_one_begins(where: str) -
     async def check() -> None:
         before("preflight")
 
+    spy = Spy()
+
     @shop.component
     async def first() -> AsyncIterator[None]:
         before("component")
@@ -439,13 +441,15 @@ def test_all_tasks_are_cancelled_in_the_moment_in_which_one_begins(where: str) -
     shop.preflight(check)
 
     async def main() -> None:
-        async with running(shop, companions=[companion]):
+        async with running(shop, companions=[companion, spy]):
             log.append("body")
 
     with pytest.raises(asyncio.CancelledError):
         run_in_asyncio(main)
     assert "body" not in log
     assert ("stop" in log) == (where == "component")
+    assert () == spy.report.abandoned
+    assert spy.report.duration < Settings().start_timeout
 
 
 @pytest.mark.rule("D10")
