@@ -413,8 +413,8 @@ SABOTAGES: Final = [
         "K2",
         "components live in tasks that belong to nobody",
         "_engine/engine.py",
-        'context.run(tasks.start_soon, self._guarded, run, name=f"lifecycle: {name}")',
-        'context.run(__import__("asyncio").ensure_future, run())',
+        'own.run(self._tasks.start_soon, self._guarded, run, name=f"lifecycle: {name}")',
+        'own.run(__import__("asyncio").ensure_future, run())',
     ),
     Sabotage(
         "K3",

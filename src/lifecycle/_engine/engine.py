@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextvars
 import functools
 from collections import deque
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import anyio
 from typing_extensions import ParamSpec
@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from lifecycle._engine.host import Host
     from lifecycle.report import Report
     from lifecycle.settings import Settings
+
+    _Run: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -140,8 +142,8 @@ class Engine:
         self._queue: deque[commands.Command] = deque()
         self._context = contextvars.copy_context()
         self._shield = self.loop.new_scope(shield=True)
-        # What begins the tasks that have been started, and have not run yet.
-        self._yet_to_run: dict[Callable[[], object], Callable[[], object]] = {}
+        # The tasks that have been started, and have not run yet: how they are started again.
+        self._yet_to_run: dict[_Run, tuple[str, contextvars.Context | None]] = {}
         self._do = self._carried_out_by()
 
     def _carried_out_by(self) -> dict[type[Any], Callable[[Any], None]]:
@@ -226,8 +228,8 @@ class Engine:
                     return await wait()
                 except anyio.get_cancelled_exc_class() as error:  # noqa: PERF203  that is the point
                     self.cancelled = error
-                    for begin in list(self._yet_to_run.values()):
-                        begin()  # what was cancelled before it ran never will
+                    for run, (name, context) in list(self._yet_to_run.items()):
+                        self.spawn(run, name, context)  # cancelled before it ran, it never will
         assert self.fault is not None  # noqa: S101  it was cancelled for that
         raise self.fault
 
@@ -373,22 +375,17 @@ class Engine:
 
     def spawn(
         self,
-        run: Callable[[], Coroutine[Any, Any, None]],
+        run: _Run,
         name: str,
         context: contextvars.Context | None = None,
     ) -> None:
         """Start a task, in a copy of a context; by default the engine's own."""
-        tasks = self._tasks
-        assert tasks is not None  # noqa: S101  it runs
-        context = (self._context if context is None else context).copy()
+        assert self._tasks is not None  # noqa: S101  it runs
+        self._yet_to_run[run] = name, context
+        own = (self._context if context is None else context).copy()
+        own.run(self._tasks.start_soon, self._guarded, run, name=f"lifecycle: {name}")  # type: ignore[arg-type, unused-awaitable]
 
-        def begin() -> None:
-            context.run(tasks.start_soon, self._guarded, run, name=f"lifecycle: {name}")  # type: ignore[arg-type, unused-awaitable]
-
-        self._yet_to_run[run] = begin
-        begin()
-
-    async def _guarded(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _guarded(self, run: _Run) -> None:
         """Run a task that is to see to whatever users raise: what escapes it is a fault of ours."""
         if self._yet_to_run.pop(run, None) is None:
             return  # it was begun again, and runs
