@@ -63,6 +63,12 @@ def parts_of(error: BaseException) -> tuple[BaseException, ...]:
     return getattr(error, "exceptions", ()) if isinstance(error, _Group) else ()
 
 
+def is_only(error: BaseException, kinds: tuple[type[BaseException], ...]) -> bool:
+    """Whether an exception is of one of these classes, or a group of nothing else."""
+    parts = parts_of(error)
+    return all(is_only(one, kinds) for one in parts) if parts else isinstance(error, kinds)
+
+
 def leaf(error: BaseException) -> BaseException:
     """The one exception in a group of one, however deep."""
     parts = parts_of(error)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from lifecycle.errors import ClosedError, WorkCancelledError, leaf, parts_of
+from lifecycle.errors import ClosedError, WorkCancelledError, is_only, leaf, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,26 +21,19 @@ def is_cancellation(error: BaseException, cancelled: type[BaseException] | None 
         cancelled: the loop's class of cancellations, for who may run in no task of it.
 
     """
-    return _is_nothing_but(error, (cancelled or anyio.get_cancelled_exc_class(),))
+    return is_only(error, (cancelled or anyio.get_cancelled_exc_class(),))
 
 
 def is_of_the_end(error: BaseException) -> bool:
     """Whether it only says what is known: that the system shuts down, or has cut work off."""
     cancelled = anyio.get_cancelled_exc_class()
-    return _is_nothing_but(error, (cancelled, ClosedError, WorkCancelledError))
+    return is_only(error, (cancelled, ClosedError, WorkCancelledError))
 
 
 def is_cut_work(error: BaseException) -> bool:
     """Whether an exception is that of work that was cut off, and of nothing else."""
     kinds = (anyio.get_cancelled_exc_class(), WorkCancelledError)
-    return not is_cancellation(error) and _is_nothing_but(error, kinds)
-
-
-def _is_nothing_but(error: BaseException, kinds: tuple[type[BaseException], ...]) -> bool:
-    parts = parts_of(error)
-    if parts:
-        return all(_is_nothing_but(one, kinds) for one in parts)
-    return isinstance(error, kinds)
+    return not is_cancellation(error) and is_only(error, kinds)
 
 
 def is_being_cancelled(task: object) -> bool:

@@ -21,8 +21,8 @@ from lifecycle._engine.flag import Flag
 from lifecycle._engine.gates import OPEN
 from lifecycle._engine.instruments import HookCall
 from lifecycle._engine.threads import Thread
-from lifecycle.errors import StopError, leaf, one_line
-from lifecycle.report import Abandoned, CheckResult
+from lifecycle.errors import leaf, one_line
+from lifecycle.report import CheckResult
 from lifecycle.states import Phase, State
 
 if TYPE_CHECKING:
@@ -257,13 +257,8 @@ class Inquiry:
     def _abandon(self) -> None:
         """It was cancelled, and goes on: that is said, and nobody waits for it."""
         self.over.set()
-        engine, name = self._engine, self._node.name
-        stack = stacks.of(self._awaiting)
-        engine.account.abandoned.append(Abandoned(name, "check", stack))
-        engine.tell(events.HookAbandoned, component=name, hook="check", stack=stack)
-        duration = engine.loop.now() - self._began
-        error = StopError(name, "check", duration, abandoned=True)
-        engine.account.incomplete(error, self._node.index)
+        stack, duration = stacks.of(self._awaiting), self._engine.loop.now() - self._began
+        self._engine.stops.left_behind(self._node.name, "check", stack, duration, self._node.index)
 
     def _say(self, error: str | None, message: str | None) -> None:
         before, now = self._last, self._engine.loop.now()

@@ -14,8 +14,7 @@ from lifecycle._engine import calling, stacks
 from lifecycle._engine.cancellation import code_of, is_cancellation
 from lifecycle._engine.flag import Flag
 from lifecycle._engine.threads import Thread
-from lifecycle.errors import PreflightError, StopError, one_line
-from lifecycle.report import Abandoned
+from lifecycle.errors import PreflightError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,11 +107,8 @@ class _Run:
         return None
 
     def _abandon(self) -> None:
-        engine, stack = self._engine, stacks.of(self._awaiting)
-        engine.account.abandoned.append(Abandoned(self._name, "check", stack))
-        engine.tell(events.HookAbandoned, component=self._name, hook="check", stack=stack)
-        duration = engine.loop.now() - self._began
-        engine.account.incomplete(StopError(self._name, "check", duration, abandoned=True))
+        stack, duration = stacks.of(self._awaiting), self._engine.loop.now() - self._began
+        self._engine.stops.left_behind(self._name, "check", stack, duration)
         self.over.set()
 
 

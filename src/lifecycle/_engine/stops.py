@@ -72,10 +72,7 @@ class Stops:
     def abandoned(self, host: Host, hook: Hook, stack: str) -> None:
         """A hook went on after its cancellation: go on without it."""
         node = host.node
-        self._engine.account.abandoned.append(Abandoned(node.name, hook, stack))
-        self._engine.tell(events.HookAbandoned, component=node.name, hook=hook, stack=stack)
-        error = StopError(node.name, hook, host.cancelled_after, abandoned=True)
-        self._engine.account.incomplete(error, node.index)
+        self.left_behind(node.name, hook, stack, host.cancelled_after, node.index)
         if hook == "start":
             if host.cancelled:
                 self._engine.starts.given_up(node, self._engine.loop.now() - host.began)
@@ -85,6 +82,15 @@ class Stops:
             self._engine.apply(self._engine.machine.drained, node.index)
         else:
             self._stopped(node.index, self._engine.loop.now() - host.began)
+
+    def left_behind(
+        self, name: str, hook: Hook, stack: str, duration: float, component: int | None = None
+    ) -> None:
+        """Say that something went on after its cancellation: a hook of a component, or a check."""
+        self._engine.account.abandoned.append(Abandoned(name, hook, stack))
+        self._engine.tell(events.HookAbandoned, component=name, hook=hook, stack=stack)
+        error = StopError(name, hook, duration, abandoned=True)
+        self._engine.account.incomplete(error, component)
 
     def _stopped(self, component: int, duration: float) -> None:
         self._engine.mark(component)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from lifecycle import Lifetime, System
 from lifecycle.asgi._not_ready import SERVICE_RESTART, TRY_AGAIN_LATER, Refusal, can_deny
 from lifecycle.asgi._scope import found, is_http1, with_system
-from lifecycle.errors import ClosedError, WorkCancelledError, parts_of
+from lifecycle.errors import ClosedError, WorkCancelledError, is_only
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,19 +79,11 @@ class InFlight:
                 raise
             await call.end("the service is shutting down")
         except Exception as error:
-            if not _is_cut_work(error):
+            # It comes in a group where a middleware, or the app, uses a task group.
+            if not is_only(error, (WorkCancelledError,)):
                 raise
             # The cancellation is over by now: what is said here is heard.
             await call.end("the service is shutting down, and the time for this call is over")
-
-
-def _is_cut_work(error: BaseException) -> bool:
-    """Whether an exception is of work that was cut off alone, this call or what the app holds.
-
-    Such comes in a group where the app, or a middleware, calls what it calls in a task group.
-    """
-    parts = parts_of(error)
-    return all(map(_is_cut_work, parts)) if parts else isinstance(error, WorkCancelledError)
 
 
 def _owner_by(scope: Scope) -> System | Lifetime[Any] | None:
