@@ -80,8 +80,6 @@ class Gates:
         finally:
             if waiter is not None:
                 self._waits.pop(waiter, None)
-        # Where both were given up, who waits is cancelled: that is no error of what it waited for.
-        await anyio.lowlevel.checkpoint_if_cancelled()
         return self.check(component)
 
     def open_or_give_up(self, component: int) -> None:
