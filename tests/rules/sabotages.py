@@ -174,8 +174,8 @@ SABOTAGES: Final = [
     Sabotage(
         "R3",
         "who is unavailable is ready all the same",
-        "_engine/engine.py",
-        "and not any(not self.plan.components[c].optional for c in list(self.unavailable))",
+        "_engine/rotation.py",
+        "and not any(not engine.plan.components[c].optional for c in list(self._unavailable))",
         "",
     ),
     Sabotage(
@@ -412,8 +412,8 @@ SABOTAGES: Final = [
     Sabotage(
         "K2",
         "components live in tasks that belong to nobody",
-        "_engine/engine.py",
-        'own.run(self._tasks.start_soon, self._guarded, run, name=f"lifecycle: {name}")',
+        "_engine/tasks.py",
+        'own.run(self._group.start_soon, self._guarded, run, name=f"lifecycle: {name}")',
         'own.run(__import__("asyncio").ensure_future, run())',
     ),
     Sabotage(

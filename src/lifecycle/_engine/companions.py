@@ -99,7 +99,7 @@ class _One:
         self._began = engine.loop.now()
         engine.tell(events.CompanionStarting, companion=self.name)
         self.alarm = engine.keeper.at(self._began + limit, self.expire)
-        engine.spawn(self.run, self.name)
+        engine.tasks.spawn(self.run, self.name)
 
     async def run(self) -> None:
         engine = self._engine

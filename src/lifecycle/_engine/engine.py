@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextvars
 import functools
 from collections import deque
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 from typing_extensions import ParamSpec
@@ -37,17 +37,17 @@ from lifecycle._engine.instruments import Instruments
 from lifecycle._engine.loop import Keeper, Loop
 from lifecycle._engine.preflight import Preflight
 from lifecycle._engine.pulse import Pulse
+from lifecycle._engine.rotation import Rotation
 from lifecycle._engine.shutdown import Shutdown
 from lifecycle._engine.starts import Starts
 from lifecycle._engine.stops import Stops
 from lifecycle._engine.system import System
+from lifecycle._engine.tasks import Tasks
 from lifecycle._engine.turns import Turns
 from lifecycle.states import Phase, State, Trigger
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
-
-    from anyio.abc import TaskGroup
+    from collections.abc import Awaitable, Callable, Sequence
 
     from lifecycle._core.component import Node
     from lifecycle._core.plan import NodeLimits, Plan
@@ -56,8 +56,6 @@ if TYPE_CHECKING:
     from lifecycle._engine.host import Host
     from lifecycle.report import Report
     from lifecycle.settings import Settings
-
-    _Run: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -81,10 +79,7 @@ class Engine:
     """What its own task was cancelled with, which only asyncio can do."""
     _wait: anyio.CancelScope | None = None
     _pumping = False
-    _tasks: TaskGroup | None = None
     _has_started = False
-    _going_on = 0
-    """How many tasks run: those of hosts, checks and companions, and the keeper."""
 
     def __init__(
         self,
@@ -116,12 +111,12 @@ class Engine:
         self.preflight = Preflight(self, plan.checks)
         self.escalation = Escalation(self)
         self.shutdown = Shutdown(self)
+        self.rotation = Rotation(self)
         self.starts = Starts(self)
         self.crashes = Crashes(self)
         self.drains = Drains(self)
         self.stops = Stops(self)
 
-        self.unavailable: dict[int, str] = {}
         self.draining = Flag()
         """No new work is to be taken."""
         self.drained = Flag()
@@ -142,8 +137,7 @@ class Engine:
         self._queue: deque[commands.Command] = deque()
         self._context = contextvars.copy_context()
         self._shield = self.loop.new_scope(shield=True)
-        # The tasks that have been started, and have not run yet: how they are started again.
-        self._yet_to_run: dict[_Run, tuple[str, contextvars.Context | None]] = {}
+        self.tasks = Tasks(self._context, self.give_up)
         self._do = self._carried_out_by()
 
     def _carried_out_by(self) -> dict[type[Any], Callable[[Any], None]]:
@@ -172,8 +166,9 @@ class Engine:
             return
         try:
             with self._shield:
-                async with anyio.create_task_group() as self._tasks:
-                    self.spawn(self._keep, "keeper")
+                async with anyio.create_task_group() as group:
+                    self.tasks.begin(group)
+                    self.tasks.spawn(self._keep, "keeper")
                     try:
                         await self._run()
                         self._close()
@@ -228,8 +223,7 @@ class Engine:
                     return await wait()
                 except anyio.get_cancelled_exc_class() as error:  # noqa: PERF203  that is the point
                     self.cancelled = error
-                    for run, (name, context) in list(self._yet_to_run.items()):
-                        self.spawn(run, name, context)  # cancelled before it ran, it never will
+                    self.tasks.begin_again()
         assert self.fault is not None  # noqa: S101  it was cancelled for that
         raise self.fault
 
@@ -313,21 +307,12 @@ class Engine:
     @property
     def has_left_behind(self) -> bool:
         """Whether, at the end, something that was abandoned still goes on."""
-        return bool(self.account.abandoned) and self._going_on > _KEEPER
+        return bool(self.account.abandoned) and self.tasks.going_on > _KEEPER
 
     @property
     def is_broken(self) -> bool:
         """Whether the engine itself is at fault, and nothing will be carried out any more."""
         return self.fault is not None
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether new work should be sent here; from any thread."""
-        return (
-            self.shutdown.reason is None
-            and self.machine.phase is Phase.RUNNING
-            and not any(not self.plan.components[c].optional for c in list(self.unavailable))
-        )
 
     @property
     def has_started(self) -> bool:
@@ -338,7 +323,7 @@ class Engine:
     @property
     def is_running(self) -> bool:
         """Whether its task has begun, so that it can carry something out."""
-        return self._tasks is not None
+        return self.tasks.have_begun
 
     def name(self, component: int) -> str:
         """The name of a component."""
@@ -358,46 +343,6 @@ class Engine:
         if known is None:
             known = self._limits[node.index] = limits_of(node, self.settings)
         return known
-
-    def set_unavailable(self, component: int, reason: str | None) -> None:
-        """A component takes the service out of rotation, or back; from any thread."""
-        if reason is None:
-            changed = self.unavailable.pop(component, None) is not None
-        else:
-            changed = self.unavailable.get(component) != reason
-            self.unavailable[component] = reason
-        if changed:
-            self.keeper.post(
-                lambda: self.tell(
-                    events.AvailabilityChanged, component=self.name(component), unavailable=reason
-                )
-            )
-
-    def spawn(
-        self,
-        run: _Run,
-        name: str,
-        context: contextvars.Context | None = None,
-    ) -> None:
-        """Start a task, in a copy of a context; by default the engine's own."""
-        assert self._tasks is not None  # noqa: S101  it runs
-        self._yet_to_run[run] = name, context
-        own = (self._context if context is None else context).copy()
-        own.run(self._tasks.start_soon, self._guarded, run, name=f"lifecycle: {name}")  # type: ignore[arg-type, unused-awaitable]
-
-    async def _guarded(self, run: _Run) -> None:
-        """Run a task that is to see to whatever users raise: what escapes it is a fault of ours."""
-        if self._yet_to_run.pop(run, None) is None:
-            return  # it was begun again, and runs
-        self._going_on += 1
-        try:
-            await run()
-        except anyio.get_cancelled_exc_class():
-            raise
-        except BaseException as fault:  # noqa: BLE001  raised by `_run`
-            self.give_up(fault)
-        finally:
-            self._going_on -= 1
 
     def _enter(self, command: commands.Enter) -> None:
         phase = command.phase

@@ -157,7 +157,7 @@ class Inquiry:
         self._alarm = engine.keeper.at(self._began + engine.settings.check_timeout, self._expire)
         host = engine.hosts[self._node.index]
         context = None if host is None else host.context
-        engine.spawn(self._run, f"check {self._node.name}", context)
+        engine.tasks.spawn(self._run, f"check {self._node.name}", context)
         return self._answered
 
     def result(self) -> CheckResult | None:

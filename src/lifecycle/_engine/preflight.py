@@ -66,7 +66,7 @@ class _Run:
     def begin(self) -> None:
         """Let it run."""
         self._runs = True
-        self._engine.spawn(self._run, f"check {self._name}")
+        self._engine.tasks.spawn(self._run, f"check {self._name}")
 
     def end(self) -> None:
         """Cancel it; should it go on all the same, it is left behind."""

@@ -57,7 +57,7 @@ class Starts:
             host = ServiceHost(self._engine, node) if is_service else Host(self._engine, node)
             self._engine.hosts[node.index] = host
             host.begin("start", now, self._engine.limits_of(node).start, self._all_end)
-            spawn = functools.partial(self._engine.spawn, host.run, node.name)
+            spawn = functools.partial(self._engine.tasks.spawn, host.run, node.name)
             self._engine.turns.give(spawn)
 
     def has_started(self, host: Host, value: object) -> None:

@@ -128,7 +128,7 @@ class System:
         engine = self._engine
         return Status(
             phase=engine.machine.phase,
-            ready=engine.is_ready,
+            ready=engine.rotation.is_ready,
             reason=engine.shutdown.reason,
             components={node.name: self._status_of(node) for node in engine.plan.components},
             in_flight=engine.in_flight.now_held(),
@@ -148,7 +148,7 @@ class System:
             since=engine.since(node.index),
             optional=node.optional,
             error=None if error is None else type(leaf(error.__cause__ or error)).__name__,
-            unavailable=engine.unavailable.get(node.index),
+            unavailable=engine.rotation.why_not(node.index),
             start_time=engine.account.times["start"].get(node.index),
             waits_for=engine.gates.waits_for(node.index),
             time_left=_time_left(engine.hosts[node.index]),

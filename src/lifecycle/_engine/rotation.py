@@ -1,0 +1,53 @@
+"""Whether the service is in rotation: whether new work should be sent here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lifecycle import events
+from lifecycle.states import Phase
+
+if TYPE_CHECKING:
+    from lifecycle._engine.engine import Engine
+
+
+class Rotation:
+    """The say of one system, and of its components, in that."""
+
+    def __init__(self, engine: Engine) -> None:
+        """No component objects."""
+        self._engine = engine
+        self._unavailable: dict[int, str] = {}
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether new work should be sent here; from any thread."""
+        engine = self._engine
+        return (
+            engine.shutdown.reason is None
+            and engine.machine.phase is Phase.RUNNING
+            and not any(not engine.plan.components[c].optional for c in list(self._unavailable))
+        )
+
+    def why_not(self, component: int) -> str | None:
+        """Why a component is unavailable, if it is."""
+        return self._unavailable.get(component)
+
+    def take_out(self, component: int, reason: str) -> None:
+        """A component takes the service out of rotation; from any thread."""
+        if self._unavailable.get(component) != reason:
+            self._unavailable[component] = reason
+            self._tell(component, reason)
+
+    def take_back(self, component: int) -> None:
+        """It takes it back, as far as it is concerned; from any thread."""
+        if self._unavailable.pop(component, None) is not None:
+            self._tell(component, None)
+
+    def _tell(self, component: int, reason: str | None) -> None:
+        name = self._engine.name(component)
+        self._engine.keeper.post(
+            lambda: self._engine.tell(
+                events.AvailabilityChanged, component=name, unavailable=reason
+            )
+        )
