@@ -120,7 +120,7 @@ class Gates:
     def waiter_in_thread(self) -> int | None:
         """The component in whose start, in its own thread, the caller is."""
         index, host = self._caller()
-        return index if host is not None and host.is_in_own_thread else None
+        return index if host is not None and host.caller.is_in_own_thread else None
 
     def waits_for(self, component: int) -> tuple[str, ...]:
         """What a component that is not ready waits for, by name."""

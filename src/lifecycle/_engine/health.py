@@ -240,7 +240,7 @@ class Inquiry:
             return None
         host = self._engine.hosts[self._node.index]
         if host is not None and not host.ended:
-            return host.in_thread()
+            return host.caller.in_thread()
         self._thread = Thread(self._node.name, self._engine.loop, self._engine.instruments)
         return self._thread.call
 

@@ -18,22 +18,20 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import functools
-import traceback
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from lifecycle._core import calls
 from lifecycle._core.commands import Drain, Stop
-from lifecycle._core.component import Kind
-from lifecycle._engine import calling, groups, hooks, lives, stacks
+from lifecycle._engine import lives, stacks
+from lifecycle._engine.attempt import Attempt
+from lifecycle._engine.caller import Caller
 from lifecycle._engine.cancellation import is_being_cancelled, is_cancellation
 from lifecycle._engine.flag import Flag
-from lifecycle._engine.instruments import HookCall
 from lifecycle._engine.lifetime import Lifetime, current
-from lifecycle._engine.threads import Thread, outlast
+from lifecycle._engine.retries import retried
+from lifecycle._engine.threads import outlast
 from lifecycle._engine.timing import Timed
-from lifecycle.errors import leaf
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -42,7 +40,6 @@ if TYPE_CHECKING:
     from lifecycle._engine.bell import Bell
     from lifecycle._engine.engine import Engine
     from lifecycle.errors import CrashedError, Hook, RunError
-    from lifecycle.settings import Retry
 
 
 class Host(Timed):
@@ -64,8 +61,6 @@ class Host(Timed):
     context: contextvars.Context | None = None
     """What its start has set, once it is ready; where there are checks, which run in it."""
     _life = lives.Value(None)
-    _begun = lives.Value(None)
-    """What this attempt to start has begun; it is the life when that has gone well."""
     _drain_hook: Callable[[], Any] | None = None
     _thrown: BaseException | None = None
     _called: Bell | None = None
@@ -75,12 +70,11 @@ class Host(Timed):
     _is_called = False
     _is_parked = False
     _has_turn = False
-    _awaiting: Any = None
-    _thread: Thread | None = None
 
     def __init__(self, engine: Engine, node: Node) -> None:
         """Prepare the life of a node; `run` is the life."""
         super().__init__(engine, node)
+        self.caller = Caller(engine, node)
         self.lifetime: Lifetime[Any] = Lifetime(self)
         self.draining = Flag()
         self.stopping = Flag()
@@ -98,10 +92,7 @@ class Host(Timed):
 
     def stack(self) -> str:
         """Where the component is, as a traceback."""
-        frame = self._thread.frame if self._thread is not None else None
-        if frame is not None:
-            return "".join(traceback.format_stack(frame))
-        return stacks.of(self._awaiting if self._awaiting is not None else self._life.awaited)
+        return self.caller.stack() or stacks.of(self._life.awaited)
 
     # --- orders --------------------------------------------------------------------------------
 
@@ -162,12 +153,11 @@ class Host(Timed):
             self.stopping.set()
         self.ended = True
         self.task = None
-        if self._thread is not None:
-            self._thread.end()
+        self.caller.end()
         self._end(error)
 
     async def _live(self) -> None:
-        self._life = await self._start()
+        await retried(self, self._start)
         if self._scope.cancel_called and not self._may_still_start():
             await self._discard()
             return
@@ -197,87 +187,18 @@ class Host(Timed):
         try:
             await anyio.lowlevel.checkpoint()
         except BaseException as cancellation:
-            self._awaiting = None
             await self._life.discard(cancellation)
             raise
 
-    async def _start(self) -> lives.Value:
-        if self.node.retry is None:
-            return await self._start_once()
-        retry = self.engine.starts.retry_of(self.node)
-        pauses = retry.delays()
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                life = await self._start_once(attempt)
-            except Exception as error:
-                pause = next(pauses, None)
-                if pause is None or not self._may_try_again(error, retry):
-                    raise
-                self.engine.starts.retrying(self, attempt, pause, leaf(error))
-            else:
-                return life
-            await anyio.sleep(pause)
+    async def _start(self, number: int) -> None:
+        attempt = Attempt(self)
+        self._life = await attempt.make(number)
+        self._drain_hook, self.own_check = attempt.drain_hook, attempt.check
 
-    def _may_try_again(self, error: Exception, retry: Retry) -> bool:
-        """Whether there is another attempt; out of a task group it comes in a group of one."""
-        is_worth_it = isinstance(error, retry.on) or isinstance(leaf(error), retry.on)
-        return is_worth_it and not self._scope.cancel_called
-
-    async def _start_once(self, attempt: int = 1) -> lives.Value:
-        self._begun = lives.Value(None)
-        try:
-            life: lives.Value = await self._around(
-                "start", self.node.function, self._attempt, attempt=attempt
-            )
-        except BaseException as error:
-            # It may have gone well, and something else not: an instrument, or what came natively
-            # while its thread was at it. What was opened is closed.
-            await self._begun.discard(error)
-            raise
-        return life
-
-    async def _attempt(self) -> lives.Value:
-        node = self.node
-        if node.kind is Kind.OBJECT:
-            return await self._start_object(node.value)
-        args, kwargs = self.engine.starts.arguments(self)
-        function, in_thread = node.function, self.in_thread()
-        assert function is not None  # noqa: S101  of every kind but a value and an object
-        if node.kind is Kind.BUILD:
-            made = calling.call_coroutine(None, function, *args, **kwargs)
-            return await self._start_object(await self._watch(made))
-        made = calling.call_coroutine(in_thread, function, *args, **kwargs)
-        life = self._begun = lives.of_function(node, in_thread, await self._watch(made))
-        await self._watch(life.start())
-        if node.hooks.drain is not None:
-            self._drain_hook = functools.partial(node.hooks.drain, life.value)
-        return life
-
-    async def _start_object(self, value: Any) -> lives.Value:
-        node, in_thread = self.node, self.in_thread()
-        found = hooks.hooks_of(node.name, value, node.hooks)
-        manager = found.manager or found.sync_manager
-        entering = lives.of_manager(node.name, value, in_thread) if manager else None
-        if entering is not None:
-            self._begun = entering
-            await self._watch(entering.start())
-            self._drain_hook = self._drain_of(entering.value, found)
-            self.own_check = found.check
-            return entering
-        self._drain_hook, self.own_check = found.drain, found.check
-        life = lives.ObjectLife(value, found.stop, in_thread)
-        if found.start is not None:
-            start = functools.partial(self._call, in_thread, found.start)
-            await groups.none_left_open(node.name, start, functools.partial(life.stop, None))
-        return life
-
-    def _drain_of(self, value: Any, found: hooks.ObjectHooks) -> Callable[[], Any] | None:
-        """The drain hook of a context manager: what was given takes the value that it enters."""
-        if self.node.hooks.drain is not None and self.node.hooks.take_value:
-            return functools.partial(self.node.hooks.drain, value)
-        return found.drain
+    @property
+    def may_try_again(self) -> bool:
+        """Whether another attempt to start it is called for."""
+        return not self._scope.cancel_called
 
     async def _next_order(self) -> Drain | Stop:
         while not self._is_called and not self.engine.is_broken:
@@ -348,8 +269,9 @@ class Host(Timed):
             with self._hook_scope:
                 if self.expired:
                     self._hook_scope.cancel()
-                call = functools.partial(self._call, self.in_thread(), self._drain_hook)
-                await self._around("drain", self._drain_hook, call)
+                call = functools.partial(self.caller.call, self._drain_hook)
+                spans = self._life.spans
+                await self.caller.around("drain", self._drain_hook, call, spans=spans)
         except BaseException as error:  # noqa: BLE001  it goes into the report
             return error
         return None
@@ -369,13 +291,14 @@ class Host(Timed):
 
     async def _stop_life(self) -> None:
         try:
-            await self._around("stop", self._life.stop_function, self._call_stop)
+            function, spans = self._life.stop_function, self._life.spans
+            await self.caller.around("stop", function, self._call_stop, spans=spans)
         except BaseException as error:
             self.unwound_by = error
             raise
 
     def _call_stop(self) -> Awaitable[Any]:
-        return self._watch(self._life.stop(self._thrown))
+        return self.caller.watch(self._life.stop(self._thrown))
 
     # --- the end -------------------------------------------------------------------------------
 
@@ -388,7 +311,7 @@ class Host(Timed):
         elif error is not None and not self.given_up:  # in none of its hooks: a fault of ours
             self.engine.give_up(error)
 
-    # --- calling -------------------------------------------------------------------------------
+    # --- what its Lifetime says ----------------------------------------------------------------
 
     def say_started(self, value: object) -> None:
         """Only a service says so itself."""
@@ -399,58 +322,3 @@ class Host(Timed):
     async def wait_stopping(self) -> None:
         """Return when it is time to stop."""
         await self.stopping.wait()
-
-    def in_thread(self) -> calling.InThread | None:
-        """How sync code of this component is called; None: on the loop."""
-        return self._call_in_thread if self.node.thread else None
-
-    def _call_in_thread(self, function: Callable[[], Any]) -> Awaitable[Any]:
-        if self._thread is None:
-            self._thread = Thread(self.node.name, self.engine.loop, self.engine.instruments)
-        return self._thread.call(function)
-
-    @property
-    def is_in_own_thread(self) -> bool:
-        """Whether the caller is sync code of this component."""
-        return self._thread is not None and self._thread.is_current
-
-    def _around(
-        self,
-        hook: Literal["start", "run", "drain", "stop"],
-        function: Callable[..., Any] | None,
-        proceed: Callable[[], Awaitable[Any]],
-        *,
-        attempt: int = 1,
-    ) -> Awaitable[Any]:
-        """Call a hook, within the instruments that are in force; what this returns is awaited."""
-        if not self.engine.instruments:
-            return proceed()
-        sync = function is not None and hook != "run" and not calls.belongs_on_loop(function)
-        in_thread = self.in_thread() if sync else None
-        call = HookCall(
-            self.engine.system, self.node.name, hook, attempt, in_thread, spans=self._spans(hook)
-        )
-        return self._watch(self.engine.instruments.around(call, proceed))
-
-    def _spans(self, hook: str) -> bool:
-        if hook == "start":  # what it gives is not known yet
-            function = self.node.function
-            return self.node.kind is Kind.FUNCTION and calls.is_async_generator(function)
-        return hook == "run" or self._life.spans
-
-    async def _call(
-        self,
-        in_thread: calling.InThread | None,
-        function: Callable[..., Any],
-        *args: object,
-        **kwargs: object,
-    ) -> Any:
-        return await self._watch(calling.call(in_thread, function, *args, **kwargs))
-
-    async def _watch(self, awaitable: Any) -> Any:
-        """Await, and remember what, so that its stack can be shown."""
-        outer, self._awaiting = self._awaiting, awaitable
-        try:
-            return await awaitable
-        finally:
-            self._awaiting = outer

@@ -5,13 +5,12 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-import anyio
-
 from lifecycle._core.component import Kind
 from lifecycle._engine import calling
 from lifecycle._engine.cancellation import is_cancellation
 from lifecycle._engine.host import Host
-from lifecycle.errors import StartError, leaf
+from lifecycle._engine.retries import retried
+from lifecycle.errors import StartError
 
 if TYPE_CHECKING:
     from lifecycle._core.commands import Drain, Stop
@@ -87,29 +86,23 @@ class ServiceHost(Host):
     async def _live(self) -> None:
         if not self.node.takes_lifetime or self.node.kind is Kind.MAIN:
             self._ready(None)
-        retry = self.engine.starts.retry_of(self.node)
-        pauses = retry.delays()
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                self._returned = await self._around(
-                    "run", self.node.function, self._run_once, attempt=attempt
-                )
-            except Exception as error:
-                pause = next(pauses, None)
-                if self._is_ready or pause is None or not self._may_try_again(error, retry):
-                    raise
-                self.engine.starts.retrying(self, attempt, pause, leaf(error))
-            else:
-                return
-            await anyio.sleep(pause)
+        await retried(self, self._start)
+
+    async def _start(self, number: int) -> None:
+        self._returned = await self.caller.around(
+            "run", self.node.function, self._run_once, attempt=number, spans=True
+        )
+
+    @property
+    def may_try_again(self) -> bool:
+        """Whether it failed before it was ready."""
+        return not self._is_ready and super().may_try_again
 
     async def _run_once(self) -> object:
         args, kwargs = self.engine.starts.arguments(self)
         assert self.node.function is not None  # noqa: S101  a service has one
         call = functools.partial(self.node.function, *args, **kwargs)
-        return await self._watch(calling.call(None, call))
+        return await self.caller.watch(calling.call(None, call))
 
     def _end(self, error: BaseException | None) -> None:
         if self.hook == "start" or not self._is_ready:

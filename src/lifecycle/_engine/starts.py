@@ -21,7 +21,6 @@ from lifecycle.errors import (
     leaf,
     one_line,
 )
-from lifecycle.settings import Retry
 from lifecycle.states import Phase
 
 if TYPE_CHECKING:
@@ -239,11 +238,6 @@ class Starts:
             return self._engine.values[targets[0]]
         return default
 
-    @staticmethod
-    def retry_of(node: Node) -> Retry:
-        """How often, and after which pauses, its start is tried again."""
-        return node.retry if node.retry is not None else _NO_RETRY
-
 
 def _start_error(node: Node, error: BaseException | None) -> StartError:
     if isinstance(error, StartError) and error.component == node.name:
@@ -251,6 +245,3 @@ def _start_error(node: Node, error: BaseException | None) -> StartError:
     failure = StartError(node.name)
     failure.__cause__ = None if error is None else leaf(error)
     return failure
-
-
-_NO_RETRY = Retry(0)
