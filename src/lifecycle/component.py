@@ -15,6 +15,7 @@ from typing_extensions import TypeVar
 from lifecycle._core.component import Kind
 from lifecycle._core.declaration import Declaration, GivenHook, HookName, Mark, Where
 from lifecycle._record import Shown
+from lifecycle.naming import name_of
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -279,13 +280,3 @@ def as_refs(values: Iterable[object], user: str) -> tuple[Ref, ...]:
     if isinstance(values, AbstractSet):
         refs.sort(key=lambda ref: ref if isinstance(ref, str) else ref.name)
     return tuple(refs)
-
-
-def name_of(fn: Any) -> str:
-    """The name of a function or class; of what has none, that of what it wraps, or its class."""
-    while not isinstance(name := getattr(fn, "__name__", None), str):
-        inner = getattr(fn, "func", None)  # functools.partial
-        if inner is None:
-            return type(fn).__name__
-        fn = inner
-    return name

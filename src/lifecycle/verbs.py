@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from lifecycle._core.component import Kind
 from lifecycle._planning.declaring import check_keywords, declare
-from lifecycle.component import Component, name_of
+from lifecycle.naming import name_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from lifecycle._core.declaration import Contents
+    from lifecycle.component import Component
     from lifecycle.decorators import (
         CM,
         Async,

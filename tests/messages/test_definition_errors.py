@@ -130,23 +130,23 @@ CASES: dict[str, tuple[str, Callable[..., Any]]] = {
     ),
     # --- options
     "timeout of zero": (
-        "'a' has start_timeout=0: it must be seconds, more than 0",
+        "'a' has start_timeout=0: it must be a number of seconds, more than 0",
         lambda shop: shop.component(bool, name="a", start_timeout=0),
     ),
     "timeout of another type": (
-        "'a' has stop_timeout='1': it must be seconds, more than 0",
+        "'a' has stop_timeout='1': it must be a number of seconds, more than 0",
         lambda shop: shop.component(bool, name="a", stop_timeout="1"),
     ),
     "timeout that is a bool": (
-        "'a' has stop_timeout=True: it must be seconds, more than 0",
+        "'a' has stop_timeout=True: it must be a number of seconds, more than 0",
         lambda shop: shop.component(bool, name="a", stop_timeout=True),
     ),
     "timeout that is not a number": (
-        "'a' has drain_timeout=nan: it must be seconds, 0 or more",
+        "'a' has drain_timeout=nan: it must be a number of seconds, 0 or more",
         lambda shop: shop.component(bool, name="a", drain_timeout=math.nan),
     ),
     "timeout without an end": (
-        "'a' has drain_timeout=inf: it must be seconds, 0 or more",
+        "'a' has drain_timeout=inf: it must be a number of seconds, 0 or more",
         lambda shop: shop.component(bool, name="a", drain_timeout=math.inf),
     ),
     "optional": (
@@ -658,7 +658,7 @@ def test_everything_is_told_at_once() -> None:
     shop.component(is_not_async, name="a", start_timeout=-1)
     shop.component(is_not_async, name="b", requires=["b", "x"])
     error = problem_of(shop)
-    assert "'a' has start_timeout=-1: it must be seconds, more than 0" == str(error)
+    assert "'a' has start_timeout=-1: it must be a number of seconds, more than 0" == str(error)
     assert [
         "also: UnknownComponentError: 'b' requires 'x', and no component has that name.",
         "also: CycleError: 'b' requires itself",

@@ -13,6 +13,7 @@ from lifecycle._engine import stacks
 from lifecycle._engine.cancellation import is_cancellation
 from lifecycle._engine.flag import Flag
 from lifecycle.errors import ClosedError, CrashedError, StartError, StartTimeoutError, StopError
+from lifecycle.naming import given_name_of
 from lifecycle.report import Abandoned
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class _One:
     def __init__(self, engine: Engine, companion: Companion) -> None:
         self._engine = engine
         self._companion = companion
-        self.name = _name_of(companion)
+        self.name = given_name_of(companion)
         self.entered = Flag()
         """It was entered, or failed to be."""
         self.settled = Flag()
@@ -212,12 +213,3 @@ class _One:
         if error is None and self._scope.cancelled_caught:
             error = StopError(self.name, "stop", duration)  # told, and changes nothing
         engine.tell(events.CompanionStopped, companion=self.name, duration=duration, error=error)
-
-
-def _name_of(companion: object) -> str:
-    given = getattr(companion, "name", None)
-    if isinstance(given, str):
-        return given
-    if isinstance(companion, functools.partial):
-        companion = companion.func
-    return getattr(companion, "__name__", type(companion).__name__)

@@ -22,6 +22,7 @@ from lifecycle._engine.gates import OPEN
 from lifecycle._engine.instruments import HookCall
 from lifecycle._engine.threads import Thread
 from lifecycle.errors import leaf, one_line
+from lifecycle.naming import name_of
 from lifecycle.report import CheckResult
 from lifecycle.states import Phase, State
 
@@ -290,8 +291,5 @@ def _results(inquiries: Iterable[Inquiry]) -> tuple[CheckResult, ...]:
 
 
 def _name(check: Check) -> str:
-    function = check.function
-    while isinstance(function, functools.partial):
-        function = function.func
-    name = getattr(function, "__name__", "check")
-    return "check" if name in _NAMELESS else str(name)
+    name = name_of(check.function)
+    return "check" if name in _NAMELESS else name

@@ -15,6 +15,7 @@ from lifecycle._engine.cancellation import code_of, is_cancellation
 from lifecycle._engine.flag import Flag
 from lifecycle._engine.threads import Thread
 from lifecycle.errors import PreflightError, one_line
+from lifecycle.naming import given_name_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +54,7 @@ class _Run:
     def __init__(self, engine: Engine, check: Any) -> None:
         self._engine = engine
         self._check = check
-        self._name = _name_of(check)
+        self._name = given_name_of(check)
         self._scope = anyio.CancelScope()
         self._runs = False
         self._began = 0.0
@@ -134,12 +135,3 @@ async def _failure_of(engine: Engine, name: str, check: Any) -> PreflightError |
     finally:
         thread.end()
     return PreflightError(name, "it returned False") if answer is False else None
-
-
-def _name_of(check: Any) -> str:
-    given = getattr(check, "name", None)
-    if isinstance(given, str):
-        return given
-    if isinstance(check, functools.partial):
-        check = check.func
-    return getattr(check, "__name__", type(check).__name__)

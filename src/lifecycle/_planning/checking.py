@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from typing import TYPE_CHECKING, Any, Final
 
 from lifecycle._core import calls
@@ -11,6 +10,7 @@ from lifecycle._core.component import Check, Hooks, Kind
 from lifecycle._engine.hooks import GENERATOR, hooks_of
 from lifecycle.errors import InvalidComponentError, SettingsError
 from lifecycle.settings import Retry
+from lifecycle.settings.durations import Seconds
 
 if TYPE_CHECKING:
     from lifecycle._core.declaration import Declaration, GivenHook, Preflight
@@ -106,10 +106,9 @@ def _check_options(declaration: Declaration, name: str, problems: Problems) -> N
     options = declaration.options
     for option in ("start_timeout", "drain_timeout", "stop_timeout"):
         seconds = options.get(option)
-        zero = option == "drain_timeout"
-        if seconds is not None and not _is_duration(seconds, zero=zero):
-            sign = "0 or more" if zero else "more than 0"
-            problems.invalid(name, f"has {option}={seconds!r}: it must be seconds, {sign}")
+        rule = Seconds(zero=option == "drain_timeout")
+        if seconds is not None and not rule.allows(seconds):
+            problems.invalid(name, f"has {option}={seconds!r}: it must be {rule.expected}")
     for option in ("optional", "thread"):
         if not isinstance(options.get(option, True), bool):
             problems.invalid(name, f"has {option}={options[option]!r}: it must be True or False")
@@ -121,12 +120,6 @@ def _check_options(declaration: Declaration, name: str, problems: Problems) -> N
         Retry.of(options.get("retry"))
     except SettingsError as error:
         problems.invalid(name, f"has retry={options['retry']!r}: it must be {error.expected}")
-
-
-def _is_duration(value: Any, *, zero: bool) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
-    return abs(value) < math.inf and (value > 0 or (zero and value == 0))
 
 
 def _check_hooks(declaration: Declaration, name: str, problems: Problems) -> Hooks:

@@ -8,13 +8,14 @@ from lifecycle._core import calls
 from lifecycle._core.component import Kind
 from lifecycle._planning.gathering import two_prefixes
 from lifecycle._planning.names import Entry, candidates, similar
-from lifecycle.component import Component, name_of
+from lifecycle.component import Component
 from lifecycle.errors import (
     DefinitionError,
     DuplicateComponentError,
     UnknownComponentError,
     one_line,
 )
+from lifecycle.naming import name_of
 
 if TYPE_CHECKING:
     from lifecycle._planning.changes import Gathered

@@ -9,6 +9,7 @@ import lifecycle
 from lifecycle import Settings
 from lifecycle.cli.target import load
 from lifecycle.errors import plural, seconds
+from lifecycle.naming import given_name_of
 
 if TYPE_CHECKING:
     import argparse
@@ -79,7 +80,7 @@ def describe(name: str, plan: Plan, settings: Settings) -> Iterator[str]:
     if plan.checks:
         yield ""
         yield "Before the first component, all at once:"
-        yield from (f"  check {_name(check)}" for check in plan.checks)
+        yield from (f"  check {given_name_of(check)}" for check in plan.checks)
     if plan.components:
         yield ""
         yield "In this order, each as soon as what it needs is ready; the end is the reverse:"
@@ -120,8 +121,3 @@ def _relations(
 ) -> Iterator[tuple[str, Sequence[int]]]:
     relations = (("requires", requires), ("wants", wants), ("after", after))
     return ((relation, others) for relation, others in relations if others)
-
-
-def _name(check: object) -> str:
-    given = getattr(check, "name", None) or getattr(check, "__name__", None)
-    return str(given or type(check).__name__)

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import attrs
 
 from lifecycle.errors import SettingsError
+from lifecycle.settings.durations import Seconds
 
 
 def _check_number(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise SettingsError(attribute.name, value, "a whole number, 1 or more")
-
-
-def _check_seconds(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not (is_number and 0 < value < math.inf):
-        raise SettingsError(attribute.name, value, "a number of seconds, more than 0")
 
 
 @attrs.frozen(kw_only=True)
@@ -41,8 +35,8 @@ class Bounds:
     gets a 431. nginx takes 8 KiB a line, node.js 16 KiB in all."""
     body: int = attrs.field(default=16 * 1024, validator=_check_number)
     """The longest body, in bytes; it is read and thrown away, and a longer one gets a 413."""
-    request_time: float = attrs.field(default=5.0, validator=_check_seconds)
+    request_time: float = attrs.field(default=5.0, validator=Seconds())
     """How long a client may take to send a request, or to take an answer, in seconds."""
-    idle_time: float = attrs.field(default=30.0, validator=_check_seconds)
+    idle_time: float = attrs.field(default=30.0, validator=Seconds())
     """How long a connection is kept open for the next request, in seconds: monitors mostly ask
     every 10 to 15."""

@@ -11,9 +11,9 @@ import anyio
 import attrs
 
 from lifecycle import Component, Limits, Registry, Settings
-from lifecycle.component import name_of
 from lifecycle.errors import StartError, StopError, one_line, plural
 from lifecycle.instruments import HookCall, Instrument
+from lifecycle.naming import name_of
 from lifecycle.testing import faults
 from lifecycle.testing._blocking import Lookout
 from lifecycle.testing._cases import Hooks
