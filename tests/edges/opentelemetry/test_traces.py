@@ -12,6 +12,7 @@ import pytest
 
 from lifecycle import Lifetime, Registry, Settings, System, wants
 from lifecycle.integrations import opentelemetry
+from lifecycle.integrations.opentelemetry._sender import Sender
 from tests.engine.parts import asked, fail, forever, ignoring, part, waiting
 
 if TYPE_CHECKING:
@@ -111,11 +112,11 @@ def test_a_start_that_fails(life: Life, traces: Traces) -> None:
 
     life.live(shop, companions=[opentelemetry.tracing(traces.provider)])
     assert [
-        "start shop 0-0 (ConnectionError) [starting, skipped]",
+        "start shop 0-0 (ConnectionError) [starting]",
         "  start config 0-0",
         "  start database 0-0 (ConnectionError) after start config",
         "  start slow 0-0 after start config",
-        "shut down shop 0-0.5 (ConnectionError) [rolling back]",
+        "shut down shop 0-0.5 (ConnectionError) [rolling back, skipped]",
         "  drain config 0-0",
         "  stop config 0-0.5",
     ] == traces.tree()
@@ -172,9 +173,34 @@ def test_a_check_that_fails(life: Life, traces: Traces) -> None:
 
     life.live(shop, companions=[opentelemetry.tracing(traces.provider)])
     assert [
-        "start shop 0-1 (ValueError) [skipped]",
+        "start shop 0-1 (ValueError)",
         "  check disk 0-1 (ValueError)",
-        "shut down shop 0-0 (ValueError) [rolling back]",
+        "shut down shop 0-0 (ValueError) [rolling back, skipped]",
+    ] == traces.tree()
+
+
+@pytest.mark.parametrize("is_quick", [True, False])
+def test_what_follows_the_end_of_a_span(
+    life: Life, traces: Traces, monkeypatch: pytest.MonkeyPatch, *, is_quick: bool
+) -> None:
+    """It is told in one that goes on, and not left to chance: to the thread that sends."""
+    if is_quick:  # what is posted is sent in the same moment
+        monkeypatch.setattr(Sender, "post", lambda _, job: job())
+    shop = Registry("shop")
+    part(shop, "config")
+    part(shop, "database", start=ignoring(60), requires=["config"], start_timeout=1)
+    part(shop, "web", requires=["database"])
+
+    life.live(
+        shop, settings=Settings(stop_timeout=2), companions=[opentelemetry.tracing(traces.provider)]
+    )
+    assert [
+        "start shop 0-1 (StartTimeoutError) [starting]",
+        "  start config 0-0",
+        "  start database 0-1 (StartTimeoutError) after start config",
+        "shut down shop 0-2 (StartTimeoutError) [rolling back, skipped, abandoned]",
+        "  drain config 2-2",
+        "  stop config 2-2",
     ] == traces.tree()
 
 

@@ -117,7 +117,7 @@ class Story:
         return self._begin(f"{what} {name}".strip(), at, attributes, parent=None)
 
     def _phase(self, event: events.PhaseChanged) -> None:
-        self._note(self._shutdown or self._start, str(event.phase), event.at)
+        self._note(self._shutdown, str(event.phase), event.at)
         if self._start is not None and event.phase not in _BEFORE_THE_END_OF_THE_START:
             self._end(self._start, event.at)
 
@@ -143,7 +143,7 @@ class Story:
         attributes = {"lifecycle.component": event.component}
         if event.because_of is not None:
             attributes["lifecycle.because_of"] = event.because_of
-        self._note(self._start, "skipped", event.at, attributes)
+        self._note(None, "skipped", event.at, attributes)
 
     def _crashed(self, event: events.ComponentCrashed) -> None:
         if self._shutdown is None:
@@ -211,10 +211,10 @@ class Story:
     def _work_cancelled(self, event: events.WorkCancelled) -> None:
         sketch = None if event.component is None else self.sketch_of(event.component, "drain")
         attributes = {"lifecycle.count": len(event.what)}
-        self._note(sketch or self._shutdown, "work cancelled", event.at, attributes)
+        self._note(sketch, "work cancelled", event.at, attributes)
 
     def _abandoned(self, event: events.HookAbandoned) -> None:
-        sketch = self.sketch_of(event.component, event.hook) or self._shutdown
+        sketch = self.sketch_of(event.component, event.hook)
         attributes = {"lifecycle.component": event.component, "lifecycle.hook": event.hook}
         self._note(sketch, "abandoned", event.at, attributes)
 
@@ -239,8 +239,14 @@ class Story:
     def _note(
         self, sketch: Sketch | None, name: str, at: float, attributes: Attributes | None = None
     ) -> None:
-        if sketch is not None:
-            sketch.note(name, self._clock.wall(at), attributes or {})
+        """Say what has happened, in a span or, where that is over, in one of the roots.
+
+        A thread sends what is over: whether it would still take this is chance.
+        """
+        for one in (sketch, self._start, self._shutdown):
+            if one is not None and one.ended is None:
+                one.note(name, self._clock.wall(at), attributes or {})
+                return
 
     def _fail(self, sketch: Sketch, error: BaseException | None) -> None:
         """Say what went wrong, if anything did: its type, and no more unless that was asked for."""
