@@ -6,10 +6,11 @@ import importlib
 from typing import TYPE_CHECKING
 
 # To be loaded is what the planner does: who makes a plan while a system runs waits for no import.
-import lifecycle._planning.planner  # noqa: F401  # pyright: ignore[reportUnusedImport]
+import lifecycle._planning.planner  # pyright: ignore[reportUnusedImport]
+import lifecycle.registry
 from lifecycle._core.plan import Plan, check_settings
 from lifecycle._engine.running import Running
-from lifecycle.settings import Settings
+from lifecycle.settings import given_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from lifecycle._engine.system import System
     from lifecycle.events import Observer
     from lifecycle.registry import Registry
+    from lifecycle.settings import Settings
 
 
 def running(
@@ -51,14 +53,57 @@ def running(
         KeyboardInterrupt: from the ``async with``, after everything has been stopped: a hook or a
             service was interrupted, and nothing went wrong.
         RuntimeError: from the ``async with``, it was entered before.
+        TypeError: at once, the registry, the settings, a companion or an observer is something
+            else.
 
     """
-    settings = Settings() if settings is None else settings
-    plan = registry if isinstance(registry, Plan) else registry.plan(settings)
-    check_settings(plan, settings)
-    companions = (*accompanying(settings, companions), *companions)
+    parts = to_run("running()", registry, settings, companions, observers)
     # Typed as swallowing nothing, so that what follows the `async with` counts as reached.
-    return Running(plan, settings, companions, observers)  # type: ignore[return-value] # pyright: ignore[reportReturnType]
+    return Running(*parts)  # type: ignore[return-value] # pyright: ignore[reportReturnType]
+
+
+def to_run(
+    taker: str,
+    registry: Registry | Plan,
+    settings: Settings | None,
+    companions: Sequence[Companion],
+    observers: Sequence[Observer],
+) -> tuple[Plan, Settings, Sequence[Companion], Sequence[Observer]]:
+    """Look at what is to be run, before anything is, and add what the settings ask for.
+
+    Args:
+        taker: what it was passed to.
+        registry: what to run, or a plan of it.
+        settings: the numbers; None: the defaults.
+        companions: what accompanies the system.
+        observers: what is told every event.
+
+    Returns:
+        The plan, the settings, all companions, and the observers.
+
+    Raises:
+        TypeError: one of these is something else.
+        DefinitionError: what was declared, or a setting, cannot work.
+        ImportError: the extra that serves probes is not installed, and settings ask for them.
+    """
+    settings = given_settings(settings, taker)
+    for which, given in (("companions", companions), ("observers", observers)):
+        for one in given:
+            if not callable(one):
+                message = f"{taker} takes {which} that can be called, and {one!r} cannot"
+                raise TypeError(message)
+    plan = _plan_of(taker, registry, settings)
+    check_settings(plan, settings)
+    return plan, settings, (*accompanying(settings, companions), *companions), observers
+
+
+def _plan_of(taker: str, registry: object, settings: Settings) -> Plan:
+    if isinstance(registry, Plan):
+        return registry
+    if isinstance(registry, lifecycle.registry.Registry):
+        return registry.plan(settings)
+    message = f"{taker} takes a Registry, or a plan of one, not {registry!r}"
+    raise TypeError(message)
 
 
 def accompanying(settings: Settings, given: Sequence[Companion]) -> tuple[Companion, ...]:

@@ -15,19 +15,19 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
-from lifecycle._core.plan import Plan, check_settings
 from lifecycle._engine.nested import Nested as Run
 from lifecycle._engine.system import System
-from lifecycle.embedded import accompanying
-from lifecycle.settings import Settings
+from lifecycle.embedded import to_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
+    from lifecycle._core.plan import Plan
     from lifecycle._engine.companions import Companion
     from lifecycle.events import Observer
     from lifecycle.registry import Registry
+    from lifecycle.settings import Settings
 
 __all__ = ["Nested", "nested"]
 
@@ -54,12 +54,10 @@ def nested(
 
     Raises:
         DefinitionError: what was declared, or a setting, cannot work.
+        TypeError: one of these is something else.
 
     """
-    settings = Settings() if settings is None else settings
-    plan = registry if isinstance(registry, Plan) else registry.plan(settings)
-    check_settings(plan, settings)
-    return Nested(plan, settings, (*accompanying(settings, companions), *companions), observers)
+    return Nested(*to_run("nested()", registry, settings, companions, observers))
 
 
 class Nested(AbstractAsyncContextManager[System]):

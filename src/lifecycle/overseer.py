@@ -6,16 +6,15 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from typing_extensions import Self
 
 from lifecycle import console
 from lifecycle._core import budget
-from lifecycle._core.plan import Plan, check_settings
 from lifecycle._engine.running import Running
 from lifecycle._engine.watchdog import Watchdog
-from lifecycle.embedded import accompanying
+from lifecycle.embedded import to_run
 from lifecycle.ending import end_process
 from lifecycle.settings import Response
 from lifecycle.states import ExitCode
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
+    from lifecycle._core.plan import Plan
     from lifecycle._engine.companions import Companion
     from lifecycle._engine.engine import Engine
     from lifecycle._engine.system import System
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from lifecycle.settings import Settings
     from lifecycle.signals import Handling
 
-_LAST_INTERRUPT = 130
+INTERRUPTED: Final = 130
+"""The exit code of who was interrupted from the keyboard, as shells have it: 128 + SIGINT."""
 
 
 class Overseer:
@@ -72,7 +73,7 @@ class Overseer:
         self._watchdog.start()
         if self._handling is not None:
             self._handling.on_signal = self._signalled
-            self._handling.on_last = lambda _: self._watchdog.end_now(_LAST_INTERRUPT)
+            self._handling.on_last = lambda _: self._watchdog.end_now(INTERRUPTED)
         return self
 
     def __exit__(
@@ -99,13 +100,11 @@ class Overseer:
 
         Raises:
             DefinitionError: what was declared, or a setting, cannot work.
+            TypeError: one of these is something else.
 
         """
-        settings = self._settings
-        plan = registry if isinstance(registry, Plan) else registry.plan(settings)
-        check_settings(plan, settings)
-        companions = (*accompanying(settings, companions), *companions)
-        return Running(plan, settings, companions, observers, self._prepare)
+        parts = to_run("run()", registry, self._settings, companions, observers)
+        return Running(*parts, self._prepare)
 
     @property
     def system(self) -> System | None:

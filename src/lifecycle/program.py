@@ -13,8 +13,8 @@ import attrs
 
 from lifecycle import console
 from lifecycle.errors import DefinitionError, RunError
-from lifecycle.overseer import Overseer
-from lifecycle.settings import Settings
+from lifecycle.overseer import INTERRUPTED, Overseer
+from lifecycle.settings import Settings, given_settings
 from lifecycle.signals import Handling
 from lifecycle.states import ExitCode, Outcome
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from lifecycle.report import Report
 
     Backend: TypeAlias = Literal["asyncio", "uvloop", "trio"]
-
-_INTERRUPTED = 130
 
 
 def run(
@@ -58,12 +56,13 @@ def run(
         SystemExit: with an :class:`lifecycle.ExitCode`, or the program's own; also where what was
             declared, or a setting, cannot work (78).
         ValueError: there is no such event loop.
+        TypeError: the registry, the settings, a companion or an observer is something else.
         ImportError: the event loop is not installed, or the extra that serves probes is not.
 
     """
     options = _loop_options(backend)
     try:
-        settings = Settings.from_env() if settings is None else settings
+        settings = Settings.from_env() if settings is None else given_settings(settings, "run()")
     except DefinitionError as error:
         raise _refused(error) from None
     with console.ShortLines(logging.getLogger("lifecycle")), Handling(settings.signals) as handling:
@@ -83,10 +82,10 @@ def run(
         report = overseer.report
     if is_interrupted:
         if report is None:  # it had not begun
-            raise SystemExit(_INTERRUPTED)
+            raise SystemExit(INTERRUPTED)
         if report.outcome is not Outcome.FORCED:
             # It came before the body, or after: no more was known than a cancellation.
-            report = attrs.evolve(report, exit_code=_INTERRUPTED)
+            report = attrs.evolve(report, exit_code=INTERRUPTED)
     assert report is not None  # noqa: S101  it was entered, and is over
     if report.outcome is Outcome.CLEAN and not report.exit_code:
         return report

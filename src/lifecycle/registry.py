@@ -101,12 +101,13 @@ class Registry(Verbs):
 
         Raises:
             DefinitionError: something is wrong; the first that was found, with the others as notes.
+            TypeError: the settings are something else.
         """
         # What only declares needs none of this.
         from lifecycle._planning.planner import make_plan  # noqa: PLC0415
-        from lifecycle.settings import Settings  # noqa: PLC0415
+        from lifecycle.settings import given_settings  # noqa: PLC0415
 
-        return make_plan(self._contents, Settings() if settings is None else settings)
+        return make_plan(self._contents, given_settings(settings, "plan()"))
 
     def override(self, *overrides: Override) -> Registry:
         """Make a changed copy, in which some components are what they are replaced by.

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from typing_extensions import TypeVar as DefaultTypeVar
 
 from lifecycle._engine import streams
-from lifecycle.settings.durations import Seconds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable
@@ -20,8 +18,6 @@ if TYPE_CHECKING:
 
 V_contra = DefaultTypeVar("V_contra", contravariant=True, default=None)
 T = TypeVar("T")
-
-_FINITE = Seconds(zero=True)
 
 current: ContextVar[Lifetime[Any] | None] = ContextVar("lifecycle_lifetime", default=None)
 
@@ -152,9 +148,6 @@ class Lifetime(Generic[V_contra]):
             ValueError: that is no number of seconds, 0 or more.
 
         """
-        if not (_FINITE.allows(seconds) or seconds == math.inf):
-            message = f"seconds is {seconds!r}, but must be a number of seconds, 0 or more"
-            raise ValueError(message)
         self._host.extend(seconds)
 
     # --- rotation ------------------------------------------------------------------------------

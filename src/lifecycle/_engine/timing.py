@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING
 
 from lifecycle._core.budget import UNWIND
+from lifecycle.settings.durations import Seconds
 
 if TYPE_CHECKING:
     from lifecycle._core.component import Node
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from lifecycle.errors import Hook
 
 _LEAST_PATIENCE = 0.05
+_SECONDS = Seconds(zero=True)
 
 
 class Timed:
@@ -87,7 +89,15 @@ class Timed:
         self._set_alarm()
 
     def extend(self, seconds: float) -> None:
-        """Give the running hook more of its own time; from any thread."""
+        """Give the running hook more of its own time; from any thread.
+
+        Raises:
+            ValueError: that is no number of seconds, 0 or more.
+
+        """
+        if not (_SECONDS.allows(seconds) or seconds == math.inf):
+            message = f"seconds is {seconds!r}, but must be {_SECONDS.expected}"
+            raise ValueError(message)
         if not self.engine.loop.on_its_thread():
             self.engine.keeper.post(functools.partial(self.extend, seconds))
             return

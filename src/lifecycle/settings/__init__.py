@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lifecycle.settings._settings import Settings
+from lifecycle.settings._settings import Settings, given_settings
 from lifecycle.settings.address import parse_address
 from lifecycle.settings.limits import EnvName, Limits
 from lifecycle.settings.policy import DEFAULT_SIGNALS, Response
@@ -15,5 +15,6 @@ __all__ = [
     "Response",
     "Retry",
     "Settings",
+    "given_settings",
     "parse_address",
 ]

@@ -262,3 +262,21 @@ _READERS: Final[Mapping[str, Callable[[str], object]]] = MappingProxyType(
         "watchdog": _environment.read_bool,
     }
 )
+
+
+def given_settings(settings: Settings | None, taker: str) -> Settings:
+    """Take what was passed as settings; where nothing was, the defaults.
+
+    Args:
+        settings: what was passed.
+        taker: what it was passed to.
+
+    Raises:
+        TypeError: that is something else.
+    """
+    if settings is None:
+        return Settings()
+    if not isinstance(cast("object", settings), Settings):
+        message = f"{taker} takes Settings(…), not {settings!r}"
+        raise TypeError(message)
+    return settings

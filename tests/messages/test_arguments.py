@@ -1,0 +1,57 @@
+"""What is passed to be run, and cannot be, is refused by name before anything runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import lifecycle
+from lifecycle.apart import apart
+from lifecycle.nested import nested
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SHOP = lifecycle.Registry("shop")
+
+TAKERS: dict[str, Callable[..., Any]] = {
+    "running()": lifecycle.running,
+    "run()": lifecycle.run,
+    "nested()": nested,
+}
+
+
+@pytest.mark.parametrize("taker", TAKERS)
+@pytest.mark.parametrize(
+    ("arguments", "options", "said"),
+    [
+        (["shop"], {}, "takes a Registry, or a plan of one, not 'shop'"),
+        ([lifecycle], {}, "takes a Registry, or a plan of one, not <module 'lifecycle'"),
+        ([SHOP, {}], {}, "takes Settings(…), not {}"),
+        ([SHOP], {"companions": [3]}, "takes companions that can be called, and 3 cannot"),
+        ([SHOP], {"observers": ["log"]}, "takes observers that can be called, and 'log' cannot"),
+    ],
+)
+def test_running_something_else(
+    taker: str, arguments: list[object], options: dict[str, object], said: str
+) -> None:
+    """Who took it, what it takes, and what it was given."""
+    with pytest.raises(TypeError) as caught:
+        TAKERS[taker](*arguments, **options)
+    assert str(caught.value).startswith(f"{taker} {said}")
+
+
+def test_running_something_else_apart() -> None:
+    """It runs what `running` does."""
+    given: Any = "shop"
+    with pytest.raises(TypeError, match=r"running\(\) takes a Registry"):
+        apart(given)
+
+
+def test_planning_with_something_else() -> None:
+    """A plan is made with settings."""
+    given: Any = {"grace_period": 3}
+    with pytest.raises(TypeError) as caught:
+        SHOP.plan(given)
+    assert "plan() takes Settings(…), not {'grace_period': 3}" == str(caught.value)
