@@ -118,6 +118,40 @@ def test_a_fault_after_the_report_is_raised(life: Life) -> None:
     assert FAULT in note
 
 
+@pytest.mark.parametrize("in_thread", [False, True])
+def test_who_waits_at_a_gate_is_told_of_the_fault(life: Life, *, in_thread: bool) -> None:
+    """The component will never be ready: that is said, and what the fault was."""
+    shop = Registry("shop")
+    part(shop, "database", start=1)
+    web = part(shop, "web", requires=["database"])
+    fault = RuntimeError(FAULT)
+
+    async def wait(system: System) -> None:
+        gate = system.gate(web)
+        with pytest.raises(ClosedError, match="by a fault of lifecycle itself") as caught:
+            await (life.in_thread(gate.wait_in_thread) if in_thread else gate.wait())
+        assert caught.value.__cause__ is fault
+        life.note("told")
+
+    async def main() -> None:
+        async with anyio.create_task_group() as group:
+
+            @contextlib.asynccontextmanager
+            async def spreading(system: System) -> AsyncIterator[None]:
+                group.start_soon(wait, system)
+                yield
+
+            with contextlib.suppress(BaseException):
+                async with running(shop, companions=[spreading]):
+                    life.note("body")
+
+    with mock.patch.multiple(Machine, started=mock.DEFAULT, shut_down=mock.DEFAULT) as facts:
+        for fact in facts.values():  # nothing that follows decides it either
+            fact.side_effect = fault
+        life.run(main)
+    assert ["told"] == life.words
+
+
 def test_who_waits_for_the_report_is_told_of_the_fault(life: Life) -> None:
     """There is no report: that is said, and what the fault was."""
     shop = Registry("shop")

@@ -280,6 +280,7 @@ class Engine:
         if self._wait is not None:
             self._wait.cancel()
         self._shield.cancel()
+        self.gates.let_go()
 
     def observe(self, observer: events.Observer) -> None:
         """Tell one more observer, from here on."""

@@ -90,6 +90,11 @@ class Gates:
         for tell in self._told.pop(component, ()):
             tell()
 
+    def let_go(self) -> None:
+        """The engine is broken: nothing more will be decided; wake all who wait."""
+        for component in [*self._events, *self._told]:
+            self.open_or_give_up(component)
+
     def when_decided(self, component: int, tell: Callable[[], object], waiter: int | None) -> None:
         """Call something when it is decided whether a component becomes ready.
 
@@ -136,11 +141,19 @@ class Gates:
         return awaited
 
     def _may_become_ready(self, component: int) -> bool:
-        machine = self._engine.machine
-        return machine.states[component] in _AHEAD and machine.phase in _STARTING
+        engine = self._engine
+        return (
+            engine.machine.states[component] in _AHEAD
+            and engine.machine.phase in _STARTING
+            and not engine.is_broken
+        )
 
     def _why_never(self, component: int) -> RunError:
         engine = self._engine
+        if engine.fault is not None:
+            broken = ClosedError(engine.name(component), "by a fault of lifecycle itself")
+            broken.__cause__ = engine.fault
+            return broken
         blamed = engine.machine.blame.get(component, component)
         error = engine.component_errors.get(blamed)
         if isinstance(error, RunError):
