@@ -261,8 +261,8 @@ def time_is_over(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         return lifetime
 
     monkeypatch.setattr(_process, "current_owner", note)
-    # What it may ask for is more time alone.
-    return lambda: found[0]._host.extend(-1000)  # noqa: SLF001  to be the clock
+    # It cannot ask for less time itself.
+    return lambda: found[0]._host.limit_to(0)  # noqa: SLF001  to be the clock
 
 
 @pytest.mark.parametrize("kind", ["tcp", "http", "line", "notify"])
