@@ -158,7 +158,7 @@ async def test_a_stuck_log_holds_nobody_up(
     dropped = sum(int(line.partition(" ")[0]) for line in counts)
     assert dropped + len(kept) == 30_000
     assert dropped > 0
-    assert len(kept) <= _log.MOST_TEXT / 999
+    assert len(kept) <= _log.MOST_TEXT / 999 + 1  # one that is kept no more: the handler has it
 
 
 async def test_a_busy_event_loop_holds_no_program_up(witness: Witness) -> None:
