@@ -137,7 +137,7 @@ class Client:
                     await connection.close()
 
     async def _connection(self, tried: list[int]) -> Connection:
-        while self._kept:
+        while self._kept and not tried:  # what is tried again is, on a new connection
             # The one that has not been used for the longest time, so that all are.
             connection = self._kept.popleft()
             if connection.can_be_used:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Protocol
 import anyio
 from anyio.abc import SocketAttribute
 
+from tests.listening import handling
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection
 
@@ -137,12 +139,11 @@ def _reset(stream: SocketStream) -> None:
 async def serving(port_name: str, lag: float) -> AsyncGenerator[Service]:
     """Give a service, at a port that is free."""
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    # Left before the listener is closed: on asyncio it must not be while it serves.
-    async with listener, anyio.create_task_group() as tasks:
-        service = Service(tasks, port_name, lag)
+    async with anyio.create_task_group() as news:
+        service = Service(news, port_name, lag)
         service.port = listener.extra(SocketAttribute.local_port)  # noqa: S610  no Django
-        tasks.start_soon(listener.serve, service.handle, tasks)
-        try:
-            yield service
-        finally:
-            tasks.cancel_scope.cancel()
+        async with handling(listener, service.handle):
+            try:
+                yield service
+            finally:
+                news.cancel_scope.cancel()

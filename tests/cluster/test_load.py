@@ -18,6 +18,7 @@ from tests.cluster.exchange import BrokenError, connect
 from tests.cluster.load import Client, Counts, Proxy, loaded
 from tests.cluster.service import Service, serving
 from tests.cluster.spec import Ports
+from tests.listening import handling
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -82,10 +83,8 @@ async def scripted(*script: bytes | Do) -> AsyncGenerator[FakePod]:
                         reset(stream)
                     return
 
-    async with listener, anyio.create_task_group() as tasks:
-        tasks.start_soon(listener.serve, handle, tasks)
+    async with handling(listener, handle):
         yield pod
-        tasks.cancel_scope.cancel()
 
 
 async def until_asked(stream: SocketStream) -> None:
@@ -161,6 +160,22 @@ def test_what_a_client_counts(  # noqa: PLR0913, PLR0917  what is looked at
     assert anyio.run(main) == Counts(2, answered, retried, failures)
 
 
+def test_a_retry_is_on_a_new_connection() -> None:
+    """All that are kept may have been closed at the same time."""
+
+    async def main() -> Counts:
+        async with scripted(OK, Do.CLOSE) as pod, behind(pod) as service:
+            client = Client(service, keeps=2)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(client.send)
+                tasks.start_soon(client.send)
+            await client.send()
+            await client.close()
+            return client.counts
+
+    assert anyio.run(main) == Counts(sent=3, answered=3, retried=1)
+
+
 @pytest.mark.parametrize("end", [Do.CLOSE, Do.RESET])
 def test_half_an_answer_is_none(end: Do) -> None:
     """Not even on a kept connection, by a proxy: some of it may be out already."""
@@ -178,11 +193,9 @@ def test_half_an_answer_is_none(end: Do) -> None:
     async def main() -> None:
         listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
         pod = FakePod({"http": listener.extra(SocketAttribute.local_port)})  # noqa: S610  no Django
-        async with listener, behind(pod, pod) as service, anyio.create_task_group() as tasks:
-            tasks.start_soon(listener.serve, handle)
+        async with handling(listener, handle), behind(pod, pod) as service:
             seen.append(await two_of(Client(service, keeps=1)))
             seen.append(await two_of(Proxy(service, keeps=1)))
-            tasks.cancel_scope.cancel()
 
     anyio.run(main)
 

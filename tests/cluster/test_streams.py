@@ -19,6 +19,7 @@ from tests.cluster.exchange import BrokenError
 from tests.cluster.load import Counts, loaded
 from tests.cluster.service import serving
 from tests.cluster.streams import Chat, Events, Stream, follow
+from tests.listening import handling
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -57,11 +58,9 @@ async def saying(*pieces: bytes, reset: bool = False) -> AsyncGenerator[Service]
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    async with listener, serving("http", 0) as service, anyio.create_task_group() as tasks:
+    async with handling(listener, handle), serving("http", 0) as service:
         service.follow(Port(listener.extra(SocketAttribute.local_port)))  # noqa: S610  no Django
-        tasks.start_soon(listener.serve, handle)
         yield service
-        tasks.cancel_scope.cancel()
 
 
 async def failure_of(stream: Stream) -> str | None:

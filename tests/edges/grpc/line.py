@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.abc import SocketAttribute, SocketStream
 
+from tests.listening import handling
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
@@ -33,13 +35,8 @@ class Line:
         """Carry connections to the server at a port."""
         listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
         self.target = f"127.0.0.1:{listener.extra(SocketAttribute.local_port)}"  # noqa: S610  no SQL
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(listener.serve, functools.partial(self._carry, server))
-            try:
-                yield
-            finally:
-                tasks.cancel_scope.cancel()
-        await listener.aclose()
+        async with handling(listener, functools.partial(self._carry, server)):
+            yield
 
     async def _carry(self, port: int, client: SocketStream) -> None:
         with socket.socket() as server, contextlib.suppress(OSError, anyio.BrokenResourceError):
