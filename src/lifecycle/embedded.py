@@ -87,6 +87,7 @@ def to_run(
         ImportError: the extra that serves probes is not installed, and settings ask for them.
     """
     settings = given_settings(settings, taker)
+    companions, observers = tuple(companions), tuple(observers)  # an iterator gives them once
     for which, given in (("companions", companions), ("observers", observers)):
         for one in given:
             if not callable(one):

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 
+def named_in(fn: Any) -> Any:
+    """What a partial wraps; anything else itself.
+
+    Nothing is followed that only looks like a partial: a mock has whatever is asked for.
+    """
+    while isinstance(fn, (functools.partial, functools.partialmethod)):
+        fn = fn.func
+    return fn
+
+
 def name_of(fn: Any) -> str:
-    """The name of a function or class; of what has none, that of what it wraps, or its class."""
-    while not isinstance(name := getattr(fn, "__name__", None), str):
-        inner = getattr(fn, "func", None)  # functools.partial
-        if inner is None:
-            return type(fn).__name__
-        fn = inner
-    return name
+    """The name of a function or class, also of one in a partial; of what has none, its class's."""
+    name = getattr(named_in(fn), "__name__", None)
+    return name if isinstance(name, str) else type(named_in(fn)).__name__
 
 
 def given_name_of(thing: Any) -> str:
@@ -21,4 +28,4 @@ def given_name_of(thing: Any) -> str:
     A check or a companion may be either.
     """
     given = getattr(thing, "name", None)
-    return given if isinstance(given, str) else name_of(thing)
+    return given if given and isinstance(given, str) else name_of(thing)

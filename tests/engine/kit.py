@@ -45,7 +45,7 @@ _LONGEST = 1e6
 class Lived:
     """What came of the life of a system."""
 
-    report: Report | None
+    report: Report | None = attrs.field(repr=False)  # it may be that of 100 000 components
     """None where it never began."""
     error: BaseException | None
     """What `running` raised."""

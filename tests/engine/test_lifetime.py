@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import anyio
 import pytest
@@ -116,7 +119,19 @@ def test_extending_moves_the_hooks_own_timeout(life: Life, hook: str) -> None:
 
 
 @pytest.mark.rule("S3", "D7")
-@pytest.mark.parametrize("seconds", [-1, math.nan, None, "5", True])
+@pytest.mark.parametrize(
+    "seconds",
+    [
+        -1,
+        math.nan,
+        None,
+        "5",
+        True,
+        Decimal("Infinity"),
+        mock.ANY,
+        pytest.param(-(10**400), id="-huge"),
+    ],
+)
 @pytest.mark.parametrize("sync", [False, True])
 def test_an_extension_by_what_is_no_time(life: Life, seconds: Any, *, sync: bool) -> None:
     """It is refused where it is asked for, in a thread too, and nothing else comes of it."""
@@ -139,6 +154,39 @@ def test_an_extension_by_what_is_no_time(life: Life, seconds: Any, *, sync: bool
 
     assert ["0 refused"] == life.log
     assert lived.error is None
+
+
+@pytest.mark.parametrize("seconds", [math.inf, pytest.param(10**400, id="huge")])
+@pytest.mark.parametrize("sync", [False, True])
+def test_an_extension_without_end(life: Life, seconds: float, *, sync: bool) -> None:
+    """The hook has no timeout of its own any more."""
+    shop = Registry("shop")
+
+    @shop.component(start_timeout=1)
+    async def thing() -> None:
+        if sync:
+            await life.in_thread(functools.partial(Lifetime.current().extend, seconds))
+        else:
+            Lifetime.current().extend(seconds)
+        await anyio.sleep(5000)
+
+    assert life.live(shop).error is None
+
+
+def test_unavailable_for_no_reason(life: Life) -> None:
+    """It is available then: what says otherwise could not be told why."""
+    shop = Registry("shop")
+    nothing: Any = None
+
+    @shop.component
+    async def thing() -> None:
+        Lifetime.current().unavailable("no broker")
+        Lifetime.current().unavailable(nothing)
+
+    async def body(system: System) -> bool:
+        return system.status().ready
+
+    assert life.live(shop, body).result
 
 
 def test_an_extension_that_lapses(life: Life) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
 import lifecycle
@@ -11,7 +13,7 @@ from lifecycle.apart import apart
 from lifecycle.nested import nested
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
 SHOP = lifecycle.Registry("shop")
 
@@ -40,6 +42,25 @@ def test_running_something_else(
     with pytest.raises(TypeError) as caught:
         TAKERS[taker](*arguments, **options)
     assert str(caught.value).startswith(f"{taker} {said}")
+
+
+@pytest.mark.parametrize("which", ["companions", "observers"])
+def test_an_iterator_will_do(which: str) -> None:
+    """It is looked at before anything runs, and not used up by that."""
+    seen: list[object] = []
+
+    @contextlib.asynccontextmanager
+    async def one(system: lifecycle.System) -> AsyncIterator[None]:
+        seen.append(system)
+        yield
+
+    async def main() -> None:
+        given: Any = {which: iter([one if which == "companions" else seen.append])}
+        async with lifecycle.running(SHOP, **given):
+            pass
+
+    anyio.run(main)
+    assert seen
 
 
 def test_running_something_else_apart() -> None:

@@ -22,7 +22,7 @@ from lifecycle._engine.gates import OPEN
 from lifecycle._engine.instruments import HookCall
 from lifecycle._engine.threads import Thread
 from lifecycle.errors import leaf, one_line
-from lifecycle.naming import name_of
+from lifecycle.naming import named_in
 from lifecycle.report import CheckResult
 from lifecycle.states import Phase, State
 
@@ -291,5 +291,5 @@ def _results(inquiries: Iterable[Inquiry]) -> tuple[CheckResult, ...]:
 
 
 def _name(check: Check) -> str:
-    name = name_of(check.function)
-    return "check" if name in _NAMELESS else name
+    name = getattr(named_in(check.function), "__name__", None)
+    return name if isinstance(name, str) and name not in _NAMELESS else "check"

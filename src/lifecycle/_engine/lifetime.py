@@ -157,11 +157,11 @@ class Lifetime(Generic[V_contra]):
 
         The component's state and gate stay what they are.
         """
-        self._host.engine.rotation.take_out(self._host.node.index, reason)
+        self._host.engine.rotation.note(self._host.node.index, reason)
 
     def available(self) -> None:
         """Take the service back into rotation."""
-        self._host.engine.rotation.take_back(self._host.node.index)
+        self._host.engine.rotation.note(self._host.node.index, None)
 
     @property
     def shutdown_reason(self) -> str | None:

@@ -33,18 +33,13 @@ class Rotation:
         """Why a component is unavailable, if it is."""
         return self._unavailable.get(component)
 
-    def take_out(self, component: int, reason: str) -> None:
-        """A component takes the service out of rotation; from any thread."""
-        if self._unavailable.get(component) != reason:
+    def note(self, component: int, reason: str | None) -> None:
+        """A component takes the service out of rotation or, with None, back; from any thread."""
+        before = self._unavailable.pop(component, None)
+        if reason is not None:
             self._unavailable[component] = reason
-            self._tell(component, reason)
-
-    def take_back(self, component: int) -> None:
-        """It takes it back, as far as it is concerned; from any thread."""
-        if self._unavailable.pop(component, None) is not None:
-            self._tell(component, None)
-
-    def _tell(self, component: int, reason: str | None) -> None:
+        if reason == before:
+            return
         name = self._engine.name(component)
         self._engine.keeper.post(
             lambda: self._engine.tell(

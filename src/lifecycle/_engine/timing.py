@@ -11,7 +11,7 @@ import math
 from typing import TYPE_CHECKING
 
 from lifecycle._core.budget import UNWIND
-from lifecycle.settings.durations import Seconds
+from lifecycle.settings.durations import Seconds, as_float
 
 if TYPE_CHECKING:
     from lifecycle._core.component import Node
@@ -95,7 +95,9 @@ class Timed:
             ValueError: that is no number of seconds, 0 or more.
 
         """
-        if not (_SECONDS.allows(seconds) or seconds == math.inf):
+        seconds = as_float(seconds)
+        is_endless = type(seconds) is float and seconds == math.inf  # and not what equals all
+        if not (is_endless or _SECONDS.allows(seconds)):
             message = f"seconds is {seconds!r}, but must be {_SECONDS.expected}"
             raise ValueError(message)
         if not self.engine.loop.on_its_thread():

@@ -141,7 +141,7 @@ class Run:
 async def running(
     program: Program,
     name: str,
-    tell: Callable[[Stream, Sequence[str]], None],
+    tell: Callable[[int, Stream, Sequence[str]], None],
     *,
     is_alone: bool,
 ) -> AsyncGenerator[Run]:
@@ -150,7 +150,7 @@ async def running(
     Args:
         program: what to run.
         name: that of the component.
-        tell: called with lines that it writes, in a thread.
+        tell: called with the id of its process, and lines that it writes, in a thread.
         is_alone: whether there is only one of its kind, which is then the only one that may answer
             where it is waited for.
 
@@ -166,7 +166,7 @@ async def running(
         def hear(stream: Stream, lines: Sequence[str]) -> None:
             last.add(stream, *lines)
             watch.heard(stream, lines)
-            tell(stream, lines)
+            tell(group.pid, stream, lines)
 
         ears = Ears(f"lifecycle {name}: output", hear, watch.sources)
         with contextlib.closing(ears):

@@ -151,7 +151,6 @@ class Worker:
                     run.grace = 0
 
     async def _run(self, run: Run, limit: float) -> None:
-        self._extra["pid"] = run.pid
         if self.is_asked:  # just before it was started
             run.ask()
         try:
@@ -175,6 +174,6 @@ class Worker:
         done = how_it_ended(run.group.returncode)
         self._log.say(self.logger, logging.INFO, "%s %s", self.name, done)
 
-    def _hear(self, stream: Stream, lines: Sequence[str]) -> None:
-        extra = {**self._extra, "stream": stream}
+    def _hear(self, pid: int, stream: Stream, lines: Sequence[str]) -> None:
+        extra = {**self._extra, "pid": pid, "stream": stream}
         self._log.lines(self.logger, lines, level=logging.INFO, extra=extra)
