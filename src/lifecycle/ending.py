@@ -57,8 +57,9 @@ def end_process(code: int) -> NoReturn:
         kill_all()
     # Handlers may wait for locks that a stuck thread owns: the flush gets a thread, and a limit.
     flush = threading.Thread(target=_flush, daemon=True)
-    flush.start()
-    flush.join(FLUSH)
+    with contextlib.suppress(RuntimeError):  # there is no other thread to be had: at the very end
+        flush.start()
+        flush.join(FLUSH)
     os._exit(code)
 
 

@@ -175,6 +175,29 @@ def test_a_hook_blocks_the_event_loop(backend: str, mode: str) -> None:
     assert "run returned" not in process.said
 
 
+@pytest.mark.parametrize("mode", ["thread", "executor"])
+def test_a_thread_outlives_the_run(backend: str, mode: str) -> None:
+    """The interpreter would wait for it: the process ends within the grace period all the same."""
+    with program("threads", backend, mode) as process:
+        process.until("ready")
+        process.send(signal.SIGTERM)
+
+        assert process.wait(SOON) == 75
+    assert process.said == ["ready", "run returned"]
+    explained = process.output.partition("the grace period of 3 s is over")[2]
+    assert "in block" in explained.partition("All threads:")[2]
+
+
+def test_who_goes_on_after_the_run_is_left_alone(backend: str) -> None:
+    """As long as the main thread has something to do, nothing is stuck."""
+    with program("threads", backend, "goes on") as process:
+        process.until("ready")
+        process.send(signal.SIGTERM)
+
+        assert process.wait() == 0
+    assert process.said == ["ready", "run returned", "still here"]
+
+
 def tick(process: Process) -> None:
     """Wait so long that the next interrupt is not taken for the same."""
     ticks = process.said.count("tick")

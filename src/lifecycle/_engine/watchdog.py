@@ -66,7 +66,11 @@ class Watchdog:
             self._orders.put(("back up", now + left + margin / 2))
 
     def disarm(self) -> None:
-        """All has ended in time. The thread ends."""
+        """The run has ended in time. The thread ends, unless other threads are left.
+
+        Those would keep the interpreter from exiting. Once the main thread has nothing more to do
+        the process has until the deadline that it had; while it has, it is none of our business.
+        """
         self._orders.put(("disarm", 0.0))
 
     def end_now(self, code: int) -> None:
@@ -95,7 +99,19 @@ class Watchdog:
                 if by_force is not None:  # any other is somebody else's
                     with contextlib.suppress(Exception):
                         faulthandler.cancel_dump_traceback_later()
+                if deadline is not None and _others_are_left():
+                    self._see_to_the_exit(deadline)
                 return
+
+    def _see_to_the_exit(self, deadline: float) -> None:
+        """End the process at the deadline, if all that keeps it alive is a thread that is stuck."""
+        while (left := deadline - time.monotonic()) > 0:
+            with contextlib.suppress(queue.Empty):
+                order, number = self._orders.get(timeout=left)
+                if order == "end":
+                    self._end(int(number))
+        if _main_thread_is_over():
+            self._expire()
 
     def _expire(self) -> None:
         _back_up(_TO_SAY_WHY)  # this thread runs: the exit code can be the right one
@@ -104,6 +120,24 @@ class Watchdog:
             sys.stderr.flush()
             faulthandler.dump_traceback(all_threads=True)
         self._end(self._code())
+
+
+def _others_are_left() -> bool:
+    """Whether there are threads that the interpreter waits for when it exits."""
+    main = threading.main_thread()
+    return any(not thread.daemon and thread is not main for thread in threading.enumerate())
+
+
+def _main_thread_is_over() -> bool:
+    """Whether the interpreter exits, and only waits for other threads."""
+    main = threading.main_thread()
+    if not main.is_alive():
+        return True
+    frame = sys._current_frames().get(main.ident or 0)  # noqa: SLF001  documented  # pyright: ignore[reportPrivateUsage]
+    while frame is not None and frame.f_back is not None:
+        frame = frame.f_back
+    # Those of executors are waited for before it counts as ended.
+    return frame is not None and frame.f_code.co_name == "_shutdown"
 
 
 def _back_up(left: float) -> None:
