@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from lifecycle import Lifetime, Registry, Settings, running, signals
-from lifecycle.errors import ClosedError, WorkCancelledError
+from lifecycle.errors import ClosedError, WorkCancelledError, one_line
 from tests.engine.parts import companion, end, forever, ignoring, part
 
 if TYPE_CHECKING:
@@ -194,3 +194,24 @@ def test_a_stop_knows_what_is_left(life: Life) -> None:
     interrupted(life, shop, 1, 1.5)
 
     assert [20, 1.5] == left
+
+
+@pytest.mark.rule("R2")
+def test_a_service_that_was_not_asked_yet(life: Life) -> None:
+    """It is told that it is to end, and sits out nobody's time."""
+    shop = Registry("shop")
+
+    @shop.service
+    async def listener(lifetime: Lifetime) -> None:
+        lifetime.started()
+        while await lifetime.sleep(30):
+            life.note("woke")
+        life.note("listener ends")
+
+    part(shop, "web", drain=forever, after=[listener])
+
+    report = interrupted(life, shop, 1, 1.5)
+
+    assert "1.5 listener ends" in life.log
+    assert [] == [one_line(error) for error in report.errors if "listener" in str(error)]
+    assert ("forced", 130) == (str(report.outcome), report.exit_code)

@@ -49,6 +49,8 @@ class ServiceHost(Host):
         """Let it know; it ends by itself, or is cancelled."""
         self._asked = command
         if self.hook == "stop":
+            # Also where nothing drains any more: to end is all that its stop consists of.
+            self.draining.set()
             self.stopping.set()
             if not self._drains:
                 self._scope.cancel()
