@@ -30,6 +30,12 @@ def sound() -> Registry:
         yield "database"
         await anyio.sleep(0.1)
 
+    @shop.component(optional=True)
+    async def tracing() -> AsyncIterator[str]:
+        await anyio.sleep(0.05)
+        yield "tracing"
+        await anyio.sleep(0.05)
+
     @shop.component
     async def jobs(database: str = requires(database)) -> AsyncIterator[str]:
         async with anyio.create_task_group() as group:
@@ -148,7 +154,7 @@ def test_a_sound_registry_keeps_every_promise(backend: Any) -> None:
     verification = testing.verify(sound(), backends=[backend])
 
     assert () == verification.broken
-    assert 4 == verification.components
+    assert 5 == verification.components
     assert verification.lives > 200
     assert f"on {backend}, seeds None, 0, 1" in str(verification)
     assert str(verification).endswith("every promise was kept")
