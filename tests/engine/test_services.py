@@ -977,3 +977,17 @@ def test_a_group_that_ends_its_tasks_in_the_stop(life: Life) -> None:
     lived = life.live(shop)
     assert ["0 pool ends"] == life.log
     assert (Outcome.CLEAN, 0) == outcome(lived)
+
+
+def test_who_forgets_to_say_that_it_has_started(life: Life) -> None:
+    """It is told what is missing."""
+    shop = Registry("shop")
+
+    @shop.service(start_timeout=1)
+    async def web(lifetime: Lifetime) -> None:
+        await lifetime.wait_draining()
+
+    (error,) = life.live(shop).errors
+    assert error.endswith(
+        "after 1 s: it is still starting, and has not called `started()` on its Lifetime"
+    )

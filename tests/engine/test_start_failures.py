@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from lifecycle import Lifetime, Outcome, Registry, Settings, System, requires, running
+from lifecycle import Lifetime, Outcome, Registry, Retry, Settings, System, requires, running
 from lifecycle.errors import (
     ClosedError,
     StartError,
@@ -13,6 +13,7 @@ from lifecycle.errors import (
     StopError,
 )
 from tests.engine.kit import Life, Noted, Spy
+from tests.engine.parts import fail, forever, part
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -697,3 +698,19 @@ def test_parameters_of_every_kind(life: Life) -> None:
         return system[total]
 
     assert 4 == life.live(shop, body).result
+
+
+def test_an_attempt_that_hangs_after_others_have_failed(life: Life) -> None:
+    """Which of them failed, and that it was not the last one."""
+    shop = Registry("shop")
+    attempts = iter([fail, fail, forever])
+
+    async def start() -> None:
+        await next(attempts)()
+
+    part(shop, "database", start=start, start_timeout=1, retry=Retry(5, delay=0.1, factor=1))
+
+    (error,) = life.live(shop).errors
+    assert error.endswith(
+        "after 1 s: it is still starting, and attempt 2 failed (ValueError: broken)"
+    )

@@ -55,7 +55,9 @@ class Host(Timed):
     unwound_by: BaseException | None = None
     """What its stop raised; also where the scope of its life swallows that."""
     failed_attempt: BaseException | None = None
-    """What the last attempt to start it raised, where another one follows."""
+    """What the last attempt to start it that failed has raised, where another one follows."""
+    failed_attempts = 0
+    """How many there have been by then."""
     own_check: Callable[[], Any] | None = None
     """The check that the object itself brings."""
     context: contextvars.Context | None = None

@@ -76,8 +76,12 @@ class Starts:
         """A component was not ready in time; its start is being cancelled."""
         waited_for = self._waited_for(host.node.index)
         own, whole = host.allowed, self._engine.settings.startup_timeout
-        last = host.failed_attempt
-        reason = "" if last is None else f"its last attempt failed ({one_line(last)})"
+        last, reason = host.failed_attempt, ""
+        if last is not None:
+            number = host.failed_attempts
+            reason = f"it is still starting, and attempt {number} failed ({one_line(last)})"
+        elif host.node.kind is Kind.SERVICE and not waited_for:
+            reason = "it is still starting, and has not called `started()` on its Lifetime"
         if host.deadline >= self._all_end and whole is not None:
             limit = "startup_timeout"
             error = StartTimeoutError(host.node.name, reason, whole, waited_for, limit)
@@ -152,7 +156,7 @@ class Starts:
 
     def retrying(self, host: Host, attempt: int, pause: float, error: BaseException) -> None:
         """An attempt to start failed, and another one follows."""
-        host.failed_attempt = error
+        host.failed_attempt, host.failed_attempts = error, attempt
         self._engine.tell(
             events.ComponentRetrying,
             component=host.node.name,
