@@ -1,4 +1,4 @@
-"""``lifecycle drain``: have a service that runs leave rotation, for preStop hooks."""
+"""``lifecycle drain``: have a service that runs shut down, and leave rotation, for preStop."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import argparse
 
 TARGET = None
-HELP = "have a service that runs leave rotation, and wait until nobody is sent to it"
+HELP = "have a service that runs shut down, and wait until nobody is sent to it any more"
 DESCRIPTION = """\
 Ask a service that runs to shut down, from the same machine: it is not ready from then on, serves
 for its drain delay, and is drained and closed after that. Returns when the delay is over, and
