@@ -109,7 +109,7 @@ async def unwinds_slowly() -> AsyncIterator[str]:
 
 async def blocks() -> AsyncIterator[str]:
     """Block the loop."""
-    time.sleep(0.5)  # noqa: ASYNC251  # blocks on purpose: that is what is to be found
+    time.sleep(5)  # noqa: ASYNC251  # blocks on purpose: that is what is to be found
     yield "value"
 
 
@@ -178,5 +178,5 @@ def test_what_does_not_behave_is_found(component: Callable[[], object], found: s
 
 def test_who_blocks_the_loop_is_shown() -> None:
     """With the line in which it does."""
-    with pytest.raises(testing.ConformanceError, match=r"time\.sleep\(0\.5\)"):
+    with pytest.raises(testing.ConformanceError, match=r"time\.sleep\(5\)"):
         testing.check_component(blocks, backends=["asyncio"])
