@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -16,7 +16,7 @@ from tests.engine.kit import Life, Noted, Spy
 from tests.engine.parts import fail, forever, part
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 BROKEN = "no such host"
 
@@ -703,7 +703,7 @@ def test_parameters_of_every_kind(life: Life) -> None:
 def test_an_attempt_that_hangs_after_others_have_failed(life: Life) -> None:
     """Which of them failed, and that it was not the last one."""
     shop = Registry("shop")
-    attempts = iter([fail, fail, forever])
+    attempts: Iterator[Callable[[], Any]] = iter([fail, fail, forever])
 
     async def start() -> None:
         await next(attempts)()
