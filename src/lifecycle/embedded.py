@@ -95,7 +95,7 @@ def to_run(
                 raise TypeError(message)
     plan = _plan_of(taker, registry, settings)
     check_settings(plan, settings)
-    return plan, settings, (*accompanying(settings, companions), *companions), observers
+    return plan, settings, (*_accompanying(settings, companions), *companions), observers
 
 
 def _plan_of(taker: str, registry: object, settings: Settings) -> Plan:
@@ -107,7 +107,7 @@ def _plan_of(taker: str, registry: object, settings: Settings) -> Plan:
     raise TypeError(message)
 
 
-def accompanying(settings: Settings, given: Sequence[Companion]) -> tuple[Companion, ...]:
+def _accompanying(settings: Settings, given: Sequence[Companion]) -> tuple[Companion, ...]:
     """The companions that settings ask for: where an address for probes is set, a probe server.
 
     It is an edge, and so is known by name only; nothing of it is imported where it is not used.

@@ -18,8 +18,9 @@ def named_in(fn: Any) -> Any:
 
 def name_of(fn: Any) -> str:
     """The name of a function or class, also of one in a partial; of what has none, its class's."""
-    name = getattr(named_in(fn), "__name__", None)
-    return name if isinstance(name, str) else type(named_in(fn)).__name__
+    named = named_in(fn)
+    name = getattr(named, "__name__", None)
+    return name if isinstance(name, str) else type(named).__name__
 
 
 def given_name_of(thing: Any) -> str:

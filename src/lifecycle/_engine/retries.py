@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
@@ -32,7 +31,9 @@ async def retried(host: Host, attempt: Callable[[int], Awaitable[T]]) -> T:
     if retry is None:
         return await attempt(1)
     pauses = retry.delays()
-    for number in itertools.count(1):
+    number = 0
+    while True:
+        number += 1
         try:
             return await attempt(number)
         except Exception as error:
@@ -43,4 +44,3 @@ async def retried(host: Host, attempt: Callable[[int], Awaitable[T]]) -> T:
                 raise
             host.engine.starts.retrying(host, number, pause, leaf(error))
         await anyio.sleep(pause)
-    raise AssertionError  # numbers do not end
