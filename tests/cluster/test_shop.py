@@ -61,8 +61,12 @@ def shop(
         env=env,
         ports=("http", "probes"),
         startup=Probe(asks=HttpGet("probes", "/startup"), period=0.25, failure_threshold=240),
-        liveness=Probe(asks=HttpGet("probes", "/health"), period=1, failure_threshold=3),
-        readiness=Probe(asks=HttpGet("probes", "/ready"), period=0.5, failure_threshold=2),
+        # Far more patient than a kubelet: a pod that only waits for its turn on a busy machine is
+        # not to be taken for one that hangs.
+        liveness=Probe(asks=HttpGet("probes", "/health"), period=1, timeout=4, failure_threshold=3),
+        readiness=Probe(
+            asks=HttpGet("probes", "/ready"), period=0.5, timeout=2, failure_threshold=2
+        ),
         pre_stop=Exec(("sleep", "0.5")),
         termination_grace_period=grace_period,
     )
