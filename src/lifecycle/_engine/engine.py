@@ -100,7 +100,7 @@ class Engine:
         self.account = Account(plan.components)
         self.component_errors = self.account.component_errors
         self.instruments = Instruments()
-        self.pulse = Pulse()
+        self.pulse = Pulse(self.loop)
         self.gates = Gates(self)
         self.health = Health(self)
         self.in_flight = InFlight(self)
@@ -117,7 +117,7 @@ class Engine:
         self.drains = Drains(self)
         self.stops = Stops(self)
 
-        self.draining = Flag()
+        self.draining = Flag(self.loop)
         """No new work is to be taken."""
         self.drained = Flag()
         """Nothing is left to drain: only the body, if anything, keeps it from being closed."""

@@ -10,6 +10,8 @@ import anyio
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from lifecycle._engine.loop import Loop
+
 
 class Flag:
     """An event that costs nothing until somebody waits for it.
@@ -17,11 +19,17 @@ class Flag:
     Setting it belongs to the event loop's thread; asking may happen anywhere.
     """
 
-    __slots__ = ("_scopes", "is_set")
+    __slots__ = ("_loop", "_scopes", "is_set")
 
-    def __init__(self) -> None:
-        """Begin as not set."""
+    def __init__(self, loop: Loop | None = None) -> None:
+        """Begin as not set.
+
+        Args:
+            loop: for one that users wait for: the only loop where they can.
+
+        """
         self.is_set = False
+        self._loop = loop
         self._scopes: dict[anyio.CancelScope, None] | None = None  # in the order of their coming
 
     def set(self) -> None:
@@ -33,6 +41,8 @@ class Flag:
     @contextlib.contextmanager
     def cutting_short(self) -> Generator[None]:
         """Cancel what is awaited inside as soon as the flag is set, and go on behind it."""
+        if self._loop is not None:
+            self._loop.refuse_others()
         scopes = self._scopes = self._scopes if self._scopes is not None else {}
         with anyio.CancelScope() as scope:
             if self.is_set:

@@ -69,6 +69,7 @@ class Gates:
         await anyio.lowlevel.checkpoint()
         if self._engine.machine.states[component] in OPEN or not self._may_become_ready(component):
             return self.check(component)
+        self._engine.loop.refuse_others()
         if (first := self.before_all.get(self._engine.loop.current_task())) is not None:
             raise DeadlockError((first, self._engine.name(component), first))
         waiter = self._waiter()

@@ -60,6 +60,7 @@ class Health:
                 the others; None: all.
 
         """
+        self._engine.loop.refuse_others()
         asked: dict[str, list[Inquiry]] = {}
         for component in components:
             inquiries = [

@@ -78,8 +78,8 @@ class Host(Timed):
         super().__init__(engine, node)
         self.caller = Caller(engine, node)
         self.lifetime: Lifetime[Any] = Lifetime(self)
-        self.draining = Flag()
-        self.stopping = Flag()
+        self.draining = Flag(engine.loop)
+        self.stopping = Flag(engine.loop)
 
     def _start_expired(self) -> None:
         self.engine.starts.start_expired(self)

@@ -74,6 +74,20 @@ class Loop:
         """Whether the caller runs on the thread of the loop."""
         return threading.get_ident() == self.thread
 
+    def refuse_others(self) -> None:
+        """Refuse who would wait on another event loop: nothing there would ever wake it.
+
+        Raises:
+            RuntimeError: the caller does not run on the thread of this loop.
+
+        """
+        if not self.on_its_thread():
+            message = (
+                "the system runs on another event loop, which cannot wake who awaits it on this "
+                "one: await it there; what is not async may be called from any thread"
+            )
+            raise RuntimeError(message)
+
     def in_task(self) -> bool:
         """Whether the caller runs in a task of the loop, and not in a bare callback."""
         try:

@@ -10,16 +10,19 @@ import anyio
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from lifecycle._engine.loop import Loop
+
 T = TypeVar("T")
 
 
 class Pulse:
     """Beats whenever something has changed. It costs next to nothing while nobody listens."""
 
-    __slots__ = ("_next", "count", "is_over")
+    __slots__ = ("_loop", "_next", "count", "is_over")
 
-    def __init__(self) -> None:
-        """Nothing has changed yet."""
+    def __init__(self, loop: Loop) -> None:
+        """Nothing has changed yet; who follows it does so on this loop."""
+        self._loop = loop
         self.count = 0
         self.is_over = False
         """Whether nothing will change any more."""
@@ -39,6 +42,7 @@ class Pulse:
 
     async def after(self, count: int) -> None:
         """Return once it has beaten more often than `count`."""
+        self._loop.refuse_others()
         while self.count == count:
             if self._next is None:
                 self._next = anyio.Event()

@@ -74,6 +74,7 @@ class ServiceHost(Host):
 
     async def wait_stopping(self) -> None:
         """Return when it is time to stop; waiting for that in its own task is having drained."""
+        self.engine.loop.refuse_others()  # elsewhere there is no telling whose task it is
         if self.task is not self.engine.loop.current_task():
             await self.stopping.wait()
             return

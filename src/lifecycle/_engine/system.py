@@ -42,7 +42,8 @@ long as the snapshot takes. A chain of 3 000 took 31 s to start without, and 0.3
 class System:
     """One run of a plan, from first start to last stop.
 
-    What is not async may be called from any thread.
+    What is not async may be called from any thread; what is async, awaited on the event loop of
+    another, raises a RuntimeError.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -342,6 +343,7 @@ class System:
         """
         engine = self._engine
         if engine.report is None:
+            engine.loop.refuse_others()
             self._refuse_to_wait()
             body = engine.body
             if body is None or not body.is_in_this_task():
