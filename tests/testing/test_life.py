@@ -158,6 +158,21 @@ def test_a_shutdown_at_a_line_of_the_transcript() -> None:
     assert [] == life.broken_promises
 
 
+def test_a_shutdown_that_was_never_asked_for_is_a_mistake() -> None:
+    """A test with a misspelt line would be one of nothing; it says what there was."""
+    with pytest.raises(ValueError, match=r"Did you mean 'database starts'\?\n0 = starting"):
+        testing.live(shop(), shut_down_at="databse starts")
+    with pytest.raises(ValueError, match=r"wait 7': this life never came to that\.\n0 = "):
+        testing.live(shop(), shut_down_at="database starts, wait 7")
+
+
+def test_a_fault_of_no_hook_is_a_mistake() -> None:
+    """It could never strike."""
+    at: Any = "strat"
+    with pytest.raises(ValueError, match="at is 'strat', but must be one of 'start', 'run', "):
+        faults.hang("database", at=at)
+
+
 def test_the_same_seed_gives_the_same_transcript() -> None:
     """Twenty seeds, each twice."""
     for seed in range(20):

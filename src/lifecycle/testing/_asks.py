@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
     from lifecycle import System
 
-_WAIT: Final = ", wait "
+WAIT: Final = ", wait "
 _REASON: Final = "asked by the test"
 
 
 def at_wait(component: str, number: int) -> str:
     """Say that it is to be asked for while the start of a component waits for the n-th time."""
-    return f"{component} starts{_WAIT}{number}"
+    return f"{component} starts{WAIT}{number}"
 
 
 class Asks(Instrument):
@@ -37,15 +37,18 @@ class Asks(Instrument):
             at: the line, without its time; or what `at_wait` gives.
 
         """
-        self._line, _, wait = at.partition(_WAIT)
+        self.line = at
+        self._line, _, wait = at.partition(WAIT)
         self._wait = int(wait or 0)
         self._system: System | None = None
+        self.have_asked = False
+        """Whether it came to that."""
 
     def __call__(self, given: System | events.Event) -> Any:
         """Be given the system, or an event."""
         if isinstance(given, events.Event):
             if not self._wait and describe(given) == self._line and self._system is not None:
-                self._system.shut_down(_REASON)
+                self._ask(self._system)
             return None
         self._system = given
         return contextlib.nullcontext()
@@ -59,7 +62,11 @@ class Asks(Instrument):
 
     def _waits(self, call: HookCall, number: int) -> None:
         if number == self._wait:
-            call.system.shut_down(_REASON)
+            self._ask(call.system)
+
+    def _ask(self, system: System) -> None:
+        self.have_asked = True
+        system.shut_down(_REASON)
 
 
 def _go_on(step: Step) -> None:

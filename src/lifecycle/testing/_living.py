@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
 from lifecycle.testing import _promises as promises
-from lifecycle.testing._asks import Asks
+from lifecycle.testing._asks import WAIT, Asks
 from lifecycle.testing._life import Life
 from lifecycle.testing._manners import Manners
 from lifecycle.testing._running import run
@@ -59,7 +60,7 @@ def live(  # noqa: PLR0913  what there is to say of a life
 ) -> LifeUnderTest:
     """Live the whole life of a system, in virtual time and on an event loop of its own.
 
-    It raises nothing: what went wrong is in the `report` and the `error` of what it returns.
+    What went wrong in it is not raised, but in the `report` and the `error` of what it returns.
 
     Args:
         registry: what to run.
@@ -77,16 +78,54 @@ def live(  # noqa: PLR0913  what there is to say of a life
         observers: likewise.
         instruments: what else is put around the hooks.
 
+    Raises:
+        ValueError: it never came to `shut_down_at`: a misspelt line would be a test of nothing.
+
     """
+    asks = None if shut_down_at is None else Asks(shut_down_at)
+    life = lived(
+        registry,
+        body,
+        settings,
+        faults=faults,
+        asks=asks,
+        backend=backend,
+        seed=seed,
+        limit=limit,
+        companions=companions,
+        observers=observers,
+        instruments=instruments,
+    )
+    has_ended = life.system is not None and life.stalled is None
+    if asks is not None and has_ended and not asks.have_asked:
+        raise ValueError(_never_came(asks.line, life))
+    return life
+
+
+def lived(  # noqa: PLR0913  what there is to say of a life
+    registry: Registry | Plan,
+    body: Body | None,
+    settings: Settings | None,
+    *,
+    faults: Sequence[Fault],
+    asks: Asks | None,
+    backend: Literal["asyncio", "trio"],
+    seed: int | None,
+    limit: float = 86400.0,
+    companions: Sequence[Companion] = (),
+    observers: Sequence[Observer] = (),
+    instruments: Sequence[Instrument] = (),
+) -> LifeUnderTest:
+    """Live it, whether or not it comes to the shutdown that is to be asked for."""
     manners = Manners()
-    asks = () if shut_down_at is None else (Asks(shut_down_at),)
+    asking = () if asks is None else (asks,)
     life = LifeUnderTest(
         registry,
         settings,
         faults=faults,
-        companions=(*asks, *companions),
-        observers=(*asks, *observers),
-        instruments=(*asks, *instruments, manners),
+        companions=(*asking, *companions),
+        observers=(*asking, *observers),
+        instruments=(*asking, *instruments, manners),
     )
     life.manners = manners
     try:
@@ -95,6 +134,14 @@ def live(  # noqa: PLR0913  what there is to say of a life
         life.stalled = stalled
         life.report = None if life.system is None else life.system.report
     return life
+
+
+def _never_came(line: str, life: LifeUnderTest) -> str:
+    """Say so for a person, who has most likely misspelt it."""
+    what = line.partition(WAIT)[0]
+    like = difflib.get_close_matches(what, life.transcript.words, n=1)
+    guess = f" Did you mean {like[0]!r}?" if like and like != [what] else ""
+    return f"shut_down_at={line!r}: this life never came to that.{guess}\n{life.transcript}"
 
 
 async def _live(life: Life, body: Body | None) -> None:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from lifecycle.errors import plural
+from lifecycle.testing._asks import Asks
 from lifecycle.testing._cases import Case, Hooks, cases
-from lifecycle.testing._living import live
+from lifecycle.testing._living import lived
 from lifecycle.testing._reproduction import Source, reproduction
 
 if TYPE_CHECKING:
@@ -190,12 +191,12 @@ class _Verifier:
         **more: Any,
     ) -> LifeUnderTest:
         self.lives += 1
-        return live(
+        return lived(
             registry,
             self._body,
             self._settings,
             faults=() if case.fault is None else (case.fault(),),
-            shut_down_at=case.shut_down_at,
+            asks=None if case.shut_down_at is None else Asks(case.shut_down_at),
             backend=backend,
             seed=seed,
             **more,

@@ -2,7 +2,8 @@
 
 Each function makes a fault of one component; `at` says in which hook: ``"start"``, ``"drain"``,
 ``"stop"`` or ``"check"``. A service has one call, its ``"run"``: there ``"start"`` is where it
-begins, and ``"drain"`` and ``"stop"`` where it goes on once it was asked for that.
+begins, and ``"drain"`` and ``"stop"`` where it goes on once it was asked for that. Any other `at`
+is a ValueError.
 
 Faults are given to :func:`lifecycle.testing.running`, or put around any system with
 :func:`lifecycle.instruments.instrumented`. A hook that a component does not have cannot fail:
@@ -14,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 import anyio
 
@@ -215,7 +216,7 @@ def slow(component: Component[Any] | str, seconds: float, *, at: At) -> Fault:
         at: which hook.
 
     """
-    what = f"faults.slow({_name(component)!r}, {seconds:g}, at={at!r})"
+    what = _written("slow", component, at, before=f", {seconds:g}")
     return _Slow(component, at, what, seconds)
 
 
@@ -413,5 +414,11 @@ def _name(component: Component[Any] | str) -> str:
     return component if isinstance(component, str) else component.name
 
 
-def _written(kind: str, component: Component[Any] | str, at: str, more: str = "") -> str:
-    return f"faults.{kind}({_name(component)!r}, at={at!r}{more})"
+def _written(
+    kind: str, component: Component[Any] | str, at: At, more: str = "", *, before: str = ""
+) -> str:
+    """The call that makes it, as it is written; refuses what is no hook."""
+    if at not in get_args(At):
+        message = f"at is {at!r}, but must be one of {', '.join(map(repr, get_args(At)))}"
+        raise ValueError(message)
+    return f"faults.{kind}({_name(component)!r}{before}, at={at!r}{more})"
