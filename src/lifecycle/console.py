@@ -101,13 +101,23 @@ def _times(component: ComponentReport) -> str:
     return ", ".join(parts)
 
 
+class _OneLine(logging.Formatter):
+    """Leaves the traceback to the account; but not ours, of an observer that failed."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write a record."""
+        if not hasattr(record, "event"):
+            return super().format(record)
+        return f"{self.formatTime(record, self.datefmt)} {record.getMessage()}"
+
+
 class ShortLines(_StreamHandler):
     """Shows events on stderr as long as nobody has configured logging."""
 
     def __init__(self, logger: logging.Logger) -> None:
         """Prepare the handler of a logger."""
         super().__init__(sys.stderr)
-        self.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+        self.setFormatter(_OneLine("%(asctime)s %(message)s", "%H:%M:%S"))
         self._logger = logger
         self._is_on = False
 

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import logging
 from contextlib import AbstractAsyncContextManager
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -23,6 +24,7 @@ from tests.engine.kit import Life, Lived, Noted, Spy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from types import TracebackType
 
 
 def outcome(lived: Lived) -> tuple[Outcome, int]:
@@ -600,3 +602,43 @@ def test_lines_for_people(life: Life, caplog: pytest.LogCaptureFixture) -> None:
     assert "web is skipped because of broken" in caplog.messages
     assert "orders is unavailable: no broker" in caplog.messages
     assert "orders is available again" in caplog.messages
+
+
+@pytest.mark.uvloop
+def test_what_was_raised_is_logged_with_its_traceback(
+    life: Life, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once, also where it was tried again; and where nothing but trouble is logged."""
+    shop = Registry("shop")
+
+    @shop.component(optional=True, retry=1)
+    async def broken() -> None:
+        raise OSError("no such table")
+
+    @shop.component(optional=True, start_timeout=0.01)
+    async def slow() -> None:
+        await anyio.sleep(1)
+
+    life.live(shop)
+    shown = {
+        (vars(record)["event"], vars(record)["component"]): record.exc_info
+        for record in caplog.records
+    }
+    assert [
+        ("ComponentRetrying", "broken"),
+        ("ComponentStarted", "broken"),
+        ("ComponentStarted", "slow"),
+    ] == sorted(shown)
+    levels = [record.levelno for record in caplog.records]
+    assert [logging.ERROR, logging.ERROR, logging.WARNING] == sorted(levels, reverse=True)
+    kind, error, traceback = shown.pop(("ComponentStarted", "broken")) or (None, None, None)
+    assert OSError is kind
+    assert "no such table" in str(error)
+    assert traceback is not None
+    assert "broken" in traceback_names(traceback)
+    assert [None, None] == list(shown.values())
+
+
+def traceback_names(traceback: TracebackType) -> list[str]:
+    """The functions that it went through."""
+    return [frame.f_code.co_name for frame, _ in walk_tb(traceback)]

@@ -287,9 +287,9 @@ class Engine:
         self._observers = (*self._observers, observer)
 
     def tell(self, event: Callable[..., events.Event], **fields: Any) -> None:
-        """Tell the observers, if any of them listens, and those who follow the status."""
+        """Tell the observers, if there are any, the log, and those who follow the status."""
         self.pulse.beat()
-        if self._observers or observers.logger.isEnabledFor(observers.LEAST_LEVEL):
+        if self._observers or observers.is_logged(event, fields):
             told = event(at=self.loop.now(), **fields)
             self.in_own_context(observers.tell, self._observers, told)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -12,12 +12,14 @@ from lifecycle import events
 from lifecycle.errors import ClosedError, one_line, seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 logger = logging.getLogger("lifecycle")
 
-LEAST_LEVEL = logging.INFO
-"""The lowest level that any event is logged at."""
+_ERRORS: frozenset[object] = frozenset(
+    {events.HookAbandoned, events.ComponentCrashed, events.WorkCancelled}
+)
+"""Those that are errors in themselves."""
 
 
 def tell(observers: Sequence[events.Observer], event: events.Event) -> None:
@@ -32,21 +34,37 @@ def tell(observers: Sequence[events.Observer], event: events.Event) -> None:
 
 def log(event: events.Event) -> None:
     """The standard observer: one line to the logger ``lifecycle``, the fields in ``extra``."""
-    level = _level(event)
+    fields = attrs.asdict(event, recurse=False)
+    level = _level(type(event), fields)
     if logger.isEnabledFor(level):
-        fields = attrs.asdict(event, recurse=False)
-        logger.log(level, "%s", line(event), extra={"event": type(event).__name__, **fields})
+        extra = {"event": type(event).__name__, **fields}
+        logger.log(level, "%s", line(event), exc_info=_to_be_shown(event), extra=extra)
 
 
-def _level(event: events.Event) -> int:
-    if isinstance(event, (events.HookAbandoned, events.ComponentCrashed, events.WorkCancelled)):
+def _to_be_shown(event: events.Event) -> BaseException | None:
+    """What users' code raised, with its traceback: of an optional component it stands nowhere else.
+
+    Not for each attempt of a start: the last one is shown.
+    """
+    error: BaseException | None = getattr(event, "error", None)
+    if error is None or isinstance(event, events.ComponentRetrying):
+        return None
+    raised = error.__cause__ or error
+    return raised if raised.__traceback__ is not None else None
+
+
+def is_logged(kind: Callable[..., events.Event], fields: Mapping[str, Any]) -> bool:
+    """Whether the log takes an event of this kind: it is not made for nothing."""
+    return logger.isEnabledFor(_level(kind, fields))
+
+
+def _level(kind: object, fields: Mapping[str, Any]) -> int:
+    if kind is events.ComponentRetrying:
+        return logging.WARNING  # it may still go well
+    error = fields.get("error")
+    if kind in _ERRORS or (error is not None and not isinstance(error, ClosedError)):
         return logging.ERROR
-    error = getattr(event, "error", None)
-    if error is not None and not isinstance(error, ClosedError):
-        return logging.ERROR
-    if isinstance(event, events.AvailabilityChanged) and event.unavailable is not None:
-        return logging.WARNING
-    if isinstance(event, events.HealthChanged) and event.failure is not None:
+    if fields.get("unavailable") is not None or fields.get("failure") is not None:
         return logging.WARNING
     return logging.INFO
 
