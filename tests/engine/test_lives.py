@@ -611,6 +611,41 @@ def test_a_method_that_needs_arguments(life: Life, how: str) -> None:
     assert [] == life.words
 
 
+@HOWS
+@pytest.mark.rule("G1")
+@pytest.mark.uvloop
+def test_a_method_with_a_mark(life: Life, how: str) -> None:
+    """Nothing fills the parameters of an object's own methods: none is called with `requires(…)`.
+
+    That is said by the plan where the object is known, and else before anything of it is called.
+    """
+    shop = Registry("shop")
+    config = shop.value("config", name="config")
+
+    class Consumer:
+        async def start(self) -> None:
+            life.note("never")
+
+        async def stop(self, config: str = requires(config)) -> None: ...
+
+    declare(shop, how, Consumer)
+    if how == "add":
+        with pytest.raises(InvalidComponentError) as raised:
+            shop.plan()
+        told: BaseException = raised.value
+    else:
+        lived = life.live(shop)
+        assert isinstance(lived.error, StartError)
+        assert isinstance(lived.error.__cause__, InvalidComponentError)
+        told = lived.error.__cause__
+    assert (
+        "'thing' has a 'stop' that would be given requires(…) itself for its parameter "
+        "'config': only the functions of component, build, service, main and made_by are filled "
+        "in. Let the function of a `build` require it, and give it to the object"
+    ) == str(told)
+    assert [] == life.words
+
+
 @pytest.mark.rule("K4")
 @pytest.mark.uvloop
 def test_build_runs_on_the_loop(life: Life) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import lifecycle
-from lifecycle import Lifetime, Registry, requires, requires_all
+from lifecycle import Lifetime, Registry, requires, requires_all, wants
 from lifecycle.errors import (
     CycleError,
     DefinitionError,
@@ -72,6 +72,11 @@ def problem_of(registry: Registry) -> DefinitionError:
         registry.plan()
     return raised.value
 
+
+NOT_FILLED = (
+    "{} that would be given {}(…) itself for its parameter {!r}: only the functions of component, "
+    "build, service, main and made_by are filled in. {}"
+)
 
 # In what is expected, LINE is the line that declares.
 CASES: dict[str, tuple[str, Callable[..., Any]]] = {
@@ -260,6 +265,160 @@ CASES: dict[str, tuple[str, Callable[..., Any]]] = {
         "'a' has enabled=is_async, which is async, and is asked where nobody waits",
         lambda shop: shop.component(bool, name="a", enabled=is_async),
     ),
+    "check with a mark": (
+        NOT_FILLED.format(
+            "'a' has a check hook", "requires", "x", "Let 'a' require it, and keep it in its value"
+        ),
+        lambda shop: shop.component(bool, name="a").check(on_value()),
+    ),
+    "drain hook with a mark": (
+        NOT_FILLED.format(
+            "'a' has a drain hook", "wants", "x", "Let 'a' require it, and keep it in its value"
+        ),
+        lambda shop: shop.component(bool, name="a").drain(on_value(wants("b"))),
+    ),
+    "check of a value with a mark": (
+        NOT_FILLED.format(
+            "'a' has a check hook",
+            "requires",
+            "x",
+            "Declare it with component, whose function can require that",
+        ),
+        lambda shop: shop.value(1, name="a").check(on_value()),
+    ),
+    "check of what is derived with a mark": (
+        NOT_FILLED.format(
+            "'a.bool' has a check hook",
+            "requires",
+            "x",
+            "Declare it with component, whose function can require that",
+        ),
+        lambda shop: shop.value(1, name="a").map(bool).check(on_value()),
+    ),
+    "hook of what is built with a mark": (
+        NOT_FILLED.format(
+            "'a' has a stop hook",
+            "requires_all",
+            "x",
+            "Let 'a' require it, and keep it in its value",
+        ),
+        lambda shop: shop.build(
+            bool, name="a", stop=on_value(requires_all([Registry("other").value(1, name="b")]))
+        ),
+    ),
+    "hook of what is built that is a method with a mark": (
+        NOT_FILLED.format(
+            "'a' has a start hook",
+            "requires",
+            "pool",
+            "Let 'a' require it, and keep it in its value",
+        ),
+        lambda shop: shop.build(bool, name="a", start=Marked.start),
+    ),
+    "hook of what is added with a mark": (
+        NOT_FILLED.format(
+            "'Pool' has a start hook",
+            "requires",
+            "x",
+            "Let the function of a `build` require it, and give it to the object",
+        ),
+        lambda shop: shop.add(Pool(), start=with_default(requires("b"))),
+    ),
+    "hook of what is added that is a bound method with a mark": (
+        NOT_FILLED.format(
+            "'Pool' has a stop hook",
+            "requires",
+            "pool",
+            "Let the function of a `build` require it, and give it to the object",
+        ),
+        lambda shop: shop.add(Pool(), stop=Marked().start),
+    ),
+    "hook that is an object with a mark": (
+        NOT_FILLED.format(
+            "'Pool' has a drain hook",
+            "requires",
+            "pool",
+            "Let the function of a `build` require it, and give it to the object",
+        ),
+        lambda shop: shop.add(Pool(), stop=bool, drain=MarkedCall()),
+    ),
+    "hook that is a partial with a mark by keyword": (
+        NOT_FILLED.format(
+            "'a' has a check hook",
+            "requires",
+            "second",
+            "Let 'a' require it, and keep it in its value",
+        ),
+        lambda shop: shop.component(bool, name="a").check(
+            functools.partial(needs_two, second=requires("b"))
+        ),
+    ),
+    "hook that is a partial with a mark by position": (
+        NOT_FILLED.format(
+            "'a' has a check hook",
+            "requires",
+            "first",
+            "Let 'a' require it, and keep it in its value",
+        ),
+        lambda shop: shop.component(bool, name="a").check(
+            functools.partial(needs_two, requires("b"))
+        ),
+    ),
+    "hook that is a partial of any arguments with a mark": (
+        NOT_FILLED.format(
+            "'a' has a check hook",
+            "requires",
+            "*args",
+            "Let 'a' require it, and keep it in its value",
+        ),
+        lambda shop: shop.component(bool, name="a").check(
+            functools.partial(takes_all, 1, requires("b"))
+        ),
+    ),
+    "hook that is a partial with a mark by a name of its own": (
+        NOT_FILLED.format(
+            "'a' has a check hook",
+            "requires",
+            "other",
+            "Let 'a' require it, and keep it in its value",
+        ),
+        lambda shop: shop.component(bool, name="a").check(
+            functools.partial(takes_all, other=requires("b"))
+        ),
+    ),
+    "hook with a mark by keyword only": (
+        NOT_FILLED.format(
+            "'a' has a check hook", "requires", "x", "Let 'a' require it, and keep it in its value"
+        ),
+        lambda shop: shop.component(bool, name="a").check(lambda _, *, x=requires("b"): x),
+    ),
+    "method of an object with a mark": (
+        NOT_FILLED.format(
+            "'Marked' has a 'start'",
+            "requires",
+            "pool",
+            "Let the function of a `build` require it, and give it to the object",
+        ),
+        lambda shop: shop.add(Marked()),
+    ),
+    "map with a function with a mark": (
+        NOT_FILLED.format(
+            "'a.on_value' is made by map() with a function",
+            "requires",
+            "x",
+            "Declare it with component, whose function can require that",
+        ),
+        lambda shop: shop.value(1, name="a").map(on_value()),
+    ),
+    "enabled with a mark": (
+        NOT_FILLED.format(
+            "'a' has enabled=<lambda>,",
+            "requires",
+            "x",
+            "It is asked by plan(), where there are no values yet",
+        ).replace(", that", ", which"),
+        lambda shop: shop.component(bool, name="a", enabled=lambda x=requires("b"): x),
+    ),
     # --- parameters
     "verb that was not called": (
         "'a' has requires itself as the default of its parameter 'x': write requires(…)",
@@ -326,6 +485,15 @@ CASES: dict[str, tuple[str, Callable[..., Any]]] = {
         ),
         lambda shop: shop.preflight(a_generator),
     ),
+    "preflight check with a mark": (
+        (
+            "'with_default.<locals>.a' is declared as a preflight check at "
+            f"{HERE}:LINE, and would be given requires(…) itself for its parameter 'x': only the "
+            "functions of component, build, service, main and made_by are filled in. It is called "
+            "before all of them: what needs one belongs into a start"
+        ),
+        lambda shop: shop.preflight(with_default(requires("b"))),
+    ),
     "preflight check that is no function": (
         (
             f"'3' is declared as a preflight check at {HERE}:LINE, and cannot be called without "
@@ -358,6 +526,36 @@ def with_default(default: Any) -> Callable[..., int]:
         return 1
 
     return a
+
+
+def on_value(default: Any = requires("b")) -> Callable[..., Any]:
+    """Make a function of a value that has a default besides."""
+
+    def on_value(value: Any, x: Any = default) -> Any:
+        return x
+
+    return on_value
+
+
+class Marked:
+    """An object that has a mark where nothing is filled in."""
+
+    def start(self, pool: object = requires("b")) -> None:
+        """Start."""
+
+    def stop(self) -> None:
+        """Stop."""
+
+
+class MarkedCall:
+    """Likewise, one that is called itself."""
+
+    def __call__(self, pool: object = requires("b")) -> None:
+        """Do nothing."""
+
+
+def takes_all(*args: object, **kwargs: object) -> None:
+    """Take whatever there is."""
 
 
 def method_of_a_class() -> Any:
@@ -413,6 +611,17 @@ def test_the_cause_of_an_enabled_that_raises() -> None:
     shop = Registry("shop")
     shop.value(1, name="a", enabled=is_down)
     assert ZeroDivisionError is type(problem_of(shop).__cause__)
+
+
+def test_marks_that_nothing_is_called_with() -> None:
+    """A mark that stands where a value is passed, by the call or by a partial, is no error."""
+    shop = Registry("shop")
+    one = shop.value(1, name="one")
+    one.check(with_default(requires(one)))
+    one.check(functools.partial(on_value(requires(one)), x=2))
+    one.map(with_default(requires(one)))
+    one.check(untyped(max))  # which does not tell what it takes
+    assert ["one", "one.a"] == [node.name for node in shop.plan().components]
 
 
 @pytest.mark.parametrize(

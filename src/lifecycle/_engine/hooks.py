@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import types
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lifecycle._core import calls
+from lifecycle._core.declaration import Mark
 from lifecycle.errors import InvalidComponentError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from lifecycle._core.component import Hooks
 
@@ -21,6 +23,40 @@ NO_HOOKS = (
 
 GENERATOR = "is a generator function, of which nothing would run: write it without yield"
 """What is wrong with such a hook."""
+
+FROM_BUILD = "Let the function of a `build` require it, and give it to the object"
+"""What to do where the hook of an object wants the value of a component."""
+
+
+def not_filled(function: Any, given: int) -> str | None:
+    """Say which parameter of a hook is `requires(…)` or the like; None: there is none.
+
+    Args:
+        function: what is called as it is, and has nothing filled in; it has been seen that it can
+            be called so.
+        given: with how many arguments.
+
+    """
+    for name, value in _not_given(function, given):
+        if isinstance(value, Mark):
+            return (
+                f"would be given {value.relation}(…) itself for its parameter {name!r}: only the "
+                "functions of component, build, service, main and made_by are filled in"
+            )
+    return None
+
+
+def _not_given(function: Any, given: int) -> Iterator[tuple[str, object]]:
+    """What a function is called with besides what it is given: the name of each, and what it is."""
+    if type(function) is types.MethodType:
+        function, given = function.__func__, given + 1
+    if isinstance(function, functools.partial):
+        names = [parameter.name for parameter in calls.parameters(function.func)]
+        names += ["*args"] * len(function.args)  # where it does not tell, or takes any number
+        yield from zip(names, function.args, strict=False)
+        yield from function.keywords.items()
+    for parameter in calls.parameters(function)[given:]:
+        yield parameter.name, parameter.default
 
 
 class ObjectHooks(NamedTuple):
@@ -42,7 +78,7 @@ def hooks_of(name: str, value: Any, hooks: Hooks) -> ObjectHooks:
     first of these that gives a start or a stop is the whole of it.
 
     Raises:
-        InvalidComponentError: it has none of these, or a method that needs arguments.
+        InvalidComponentError: it has none of these, or a method that needs arguments, or marks.
 
     """
 
@@ -75,7 +111,7 @@ def hooks_of(name: str, value: Any, hooks: Hooks) -> ObjectHooks:
 
 
 def _refuse_arguments(name: str, which: str, hook: Callable[..., Any]) -> None:
-    """Refuse a hook that needs arguments before it is too late to say so."""
+    """Refuse a hook that needs what nobody gives it before it is too late to say so."""
     problem = calls.cannot_take(hook, 0)
     if problem is not None:
         reason = (
@@ -85,3 +121,6 @@ def _refuse_arguments(name: str, which: str, hook: Callable[..., Any]) -> None:
         raise InvalidComponentError(name, reason)
     if calls.is_generator(hook):
         raise InvalidComponentError(name, f"has a {which!r} that {GENERATOR}")
+    marked = not_filled(hook, 0)
+    if marked is not None:
+        raise InvalidComponentError(name, f"has a {which!r} that {marked}. {FROM_BUILD}")

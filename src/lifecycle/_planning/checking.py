@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lifecycle._core import calls
 from lifecycle._core.component import Check, Hooks, Kind
-from lifecycle._engine.hooks import GENERATOR, hooks_of
+from lifecycle._engine.hooks import FROM_BUILD, GENERATOR, hooks_of, not_filled
 from lifecycle.errors import InvalidComponentError, SettingsError
 from lifecycle.settings import Retry
 from lifecycle.settings.durations import Seconds
@@ -32,6 +32,8 @@ _NO_VALUE: Final = (
     "is made by map() with a function that is async or a generator: it would be what that returns, "
     "and not its value. Declare it with component, and requires(…)"
 )
+_BEFORE_ALL: Final = "It is called before all of them: what needs one belongs into a start"
+_FROM_FUNCTION: Final = "Declare it with component, whose function can require that"
 _NO_HOOKS: Final = Hooks()
 _ON_RETURN: Final = ("crash", "ignore", "shut_down")
 
@@ -58,6 +60,8 @@ def check_preflight(preflight: Preflight, problems: Problems) -> None:
         problem = f"cannot be called without arguments: {problem}"
     elif calls.is_generator(preflight.check):
         problem = GENERATOR
+    elif marked := not_filled(preflight.check, 0):
+        problem = f"{marked}. {_BEFORE_ALL}"
     if problem:
         who = getattr(preflight.check, "__qualname__", repr(preflight.check))
         at = problems.place(preflight.where)
@@ -91,7 +95,10 @@ def _wrong_map(function: Any) -> list[str]:
     problem = calls.cannot_take(function, 1)
     if problem:
         return [f"is made by a function that does not take one value: {problem}"]
-    return [_NO_VALUE] if calls.is_async(function) or calls.is_generator(function) else []
+    if calls.is_async(function) or calls.is_generator(function):
+        return [_NO_VALUE]
+    marked = not_filled(function, 1)
+    return [f"is made by map() with a function that {marked}. {_FROM_FUNCTION}"] if marked else []
 
 
 def _wrong_service(kind: Kind, function: Any) -> list[str]:
@@ -158,9 +165,20 @@ def _is_good(hook: GivenHook, declaration: Declaration, name: str, problems: Pro
         what = "with its value" if hook.takes_value else "without arguments"
         problems.invalid(name, f"has a {hook.which} hook that cannot be called {what}: {problem}")
     elif calls.is_generator(hook.function):
-        problems.invalid(name, f"has a {hook.which} hook that {GENERATOR}")
-        return False
+        problem = GENERATOR
+        problems.invalid(name, f"has a {hook.which} hook that {problem}")
+    elif problem := not_filled(hook.function, int(hook.takes_value)):
+        what_to_do = _how_to_fill(declaration.kind, name)
+        problems.invalid(name, f"has a {hook.which} hook that {problem}. {what_to_do}")
     return not problem
+
+
+def _how_to_fill(kind: Kind, name: str) -> str:
+    if kind is Kind.OBJECT:
+        return FROM_BUILD
+    if kind in (Kind.VALUE, Kind.DERIVED):
+        return _FROM_FUNCTION
+    return f"Let {name!r} require it, and keep it in its value"
 
 
 def _check_object(declaration: Declaration, name: str, hooks: Hooks, problems: Problems) -> None:

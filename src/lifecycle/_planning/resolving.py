@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lifecycle._core import calls
 from lifecycle._core.component import Kind
+from lifecycle._engine.hooks import not_filled
 from lifecycle._planning.gathering import two_prefixes
 from lifecycle._planning.names import Entry, candidates, similar
 from lifecycle.component import Component
@@ -18,9 +19,12 @@ from lifecycle.errors import (
 from lifecycle.naming import name_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lifecycle._planning.changes import Gathered
     from lifecycle._planning.problems import Problems
 
+_NOT_ENABLED: Final = "it is not enabled."
 _SUGGESTIONS: Final = 20
 """For how many names that were not found like ones are looked for: it takes a second in a very
 large plan."""
@@ -93,24 +97,31 @@ class Present:
             why = self.absent.get(declaration.source)
             return why and f"{declaration.source.name!r}, from which it is made, is absent: {why}"
         enabled = declaration.options.get("enabled", True)
-        if calls.is_async(enabled) or calls.is_generator(enabled):
-            reason = (
-                f"has enabled={name_of(enabled)}, which is async, and is asked where nobody waits"
-            )
-            self._problems.invalid(entry.name, reason)
-            return None
         if callable(enabled):
-            try:
-                enabled = bool(enabled())
-            except Exception as error:  # noqa: BLE001  whatever it is, it is told
-                asked = f"{name_of(enabled)}() raised {one_line(error)}"
-                reason = f"could not be asked whether it is enabled: {asked}"
-                self._problems.invalid(entry.name, reason, error)
-                return None
-        elif not isinstance(enabled, bool):
+            return self._asked(entry, enabled)
+        if not isinstance(enabled, bool):
             reason = f"has enabled={enabled!r}, which is neither a bool nor a function"
             self._problems.invalid(entry.name, reason)
-        return None if enabled else "it is not enabled."
+            return None
+        return None if enabled else _NOT_ENABLED
+
+    def _asked(self, entry: Entry, enabled: Callable[[], object]) -> str | None:
+        """Ask a function whether a component is there; as `_why_absent`."""
+        reason = None
+        if calls.is_async(enabled) or calls.is_generator(enabled):
+            reason = "which is async, and is asked where nobody waits"
+        elif marked := not_filled(enabled, 0):
+            reason = f"which {marked}. It is asked by plan(), where there are no values yet"
+        if reason is not None:
+            self._problems.invalid(entry.name, f"has enabled={name_of(enabled)}, {reason}")
+            return None
+        try:
+            return None if enabled() else _NOT_ENABLED
+        except Exception as error:  # noqa: BLE001  whatever it is, it is told
+            asked = f"{name_of(enabled)}() raised {one_line(error)}"
+            reason = f"could not be asked whether it is enabled: {asked}"
+            self._problems.invalid(entry.name, reason, error)
+            return None
 
     def _add(self, entry: Entry) -> None:
         place = len(self.entries)
