@@ -21,9 +21,20 @@ from collections.abc import (
 )
 from typing import Any, Protocol, TypeVar
 
+import anyio
 from typing_extensions import ParamSpec, Self, assert_type
 
-from lifecycle import Component, Lifetime, Registry, Retry, requires, requires_all, wants
+from lifecycle import (
+    Component,
+    Lifetime,
+    Registry,
+    Retry,
+    requires,
+    requires_all,
+    running,
+    wants,
+)
+from lifecycle.gates import Gate
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -408,6 +419,24 @@ def test_changed_copies() -> None:
     ):
         assert_type(shop.override(made).only(pool).without("x").without_preflight(), Registry)
     assert len(copy.plan().components) == 2
+
+
+def test_values_of_a_system() -> None:
+    """A system gives the values of handles; `get`, where there is none, the default, or None."""
+
+    async def use(shop: Registry, number: Component[int]) -> None:
+        async with running(shop) as system:
+            assert_type(system[number], int)
+            assert_type(await system.ready(number), int)
+            assert_type(system.get(number), int | None)
+            assert_type(system.get(number, default="none"), int | str)
+            assert_type(system.get(number, "none"), int | str)
+            assert_type(system.get(number, default=0), int)
+            assert_type(system.get(number, default=None), int | None)
+            assert_type(system.gate(number), Gate[int])
+
+    shop = Registry("shop")
+    anyio.run(use, shop, shop.value(1, name="number"))
 
 
 def test_preflight() -> None:

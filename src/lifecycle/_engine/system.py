@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from lifecycle._engine import streams
 from lifecycle._engine.gate import Gate
@@ -93,7 +93,11 @@ class System:
         value: T = await self._engine.gates.wait(self._index(component))
         return value
 
-    def get(self, component: Component[T], default: D = None) -> T | D:  # type: ignore[assignment]
+    @overload
+    def get(self, component: Component[T]) -> T | None: ...
+    @overload
+    def get(self, component: Component[T], default: D) -> T | D: ...
+    def get(self, component: Component[T], default: Any = None) -> Any:
         """The value of a component, or a default where it is not there now. Never raises."""
         try:
             value: T = self[component]
