@@ -40,8 +40,9 @@ INTERRUPTED: Final = 130
 class Overseer:
     """Watches over the one run of a process, from when it is entered until it is left.
 
-    From the signal, or the request to shut down, that came first, the process has the grace period:
-    a blocked event loop, or a stuck thread, does not keep it alive past that.
+    From the signal, or the request to shut down, that came first, the process has the grace period,
+    and from a second interrupt a few seconds: a blocked event loop, or a stuck thread, does not
+    keep it alive past that.
     """
 
     def __init__(
@@ -124,7 +125,7 @@ class Overseer:
 
     def _prepare(self, engine: Engine) -> None:
         self._engine = engine
-        engine.shutdown.on_shutdown = self._arm
+        engine.shutdown.on_time_left = self._arm
         engine.on_closed = self._closed
         if self._handling is not None:
             self._handling.attach(engine.system)
@@ -148,14 +149,18 @@ class Overseer:
         """The exit code that the report would have: something is stuck, so it is not complete."""
         if self._engine is None:
             return ExitCode.INCOMPLETE
-        self._engine.account.verdict.incomplete = True
-        return self._engine.account.verdict.exit_code
+        verdict = self._engine.account.verdict
+        verdict.incomplete = True
+        verdict.forced_by = self._engine.shutdown.forced_by  # a blocked loop has not come to that
+        return verdict.exit_code
 
     def _explain(self) -> str:
+        why = f"the grace period of {self._settings.grace_period:g} s is over"
+        if self._engine is not None and self._engine.shutdown.forced_by is not None:
+            why = "a second interrupt has cut the shutdown short"
         first = (
-            f"lifecycle: the grace period of {self._settings.grace_period:g} s is over, and the "
-            "process has not ended: the event loop is blocked, or a thread is stuck. It is ended "
-            "now. What was running:"
+            f"lifecycle: {why}, and the process has not ended: the event loop is blocked, or a "
+            "thread is stuck. It is ended now. What was running:"
         )
         lines = [first]
         if self._engine is not None:

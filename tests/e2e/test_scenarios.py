@@ -175,6 +175,20 @@ def test_a_hook_blocks_the_event_loop(backend: str, mode: str) -> None:
     assert "run returned" not in process.said
 
 
+def test_a_thread_asks_while_the_event_loop_is_blocked(backend: str) -> None:
+    """The grace period begins with that, and the process ends within it, with the code asked for.
+
+    The loop never learns of it: the service blocks it from its first step on.
+    """
+    with program("stuck", backend, "block the loop, and a thread asks") as process:
+        process.until("stuck")
+
+        assert process.wait(SOON) == 3
+    explained = process.output.partition("the grace period of 3 s is over")[2]
+    assert "in block" in explained.partition("All threads:")[2]
+    assert process.said == ["stuck"]
+
+
 @pytest.mark.parametrize("mode", ["thread", "executor"])
 def test_a_thread_outlives_the_run(backend: str, mode: str) -> None:
     """The interpreter would wait for it: the process ends within the grace period all the same."""
@@ -236,9 +250,32 @@ def test_the_second_interrupt_is_immediate(backend: str) -> None:
     )
 
 
+@pytest.mark.parametrize("what", ["stop", "loop"])
+def test_the_second_interrupt_ends_what_is_blocked(backend: str, what: str) -> None:
+    """The event loop carries out nothing, and the process ends soon (its grace period is 100 s).
+
+    The code is that of a forced end, and where it was stuck is shown.
+    """
+    with program("interrupts", backend, f"blocks the {what}") as process:
+        process.until("ready")
+        process.send(signal.SIGINT)
+        tick(process)
+        process.send(signal.SIGINT)
+
+        assert process.wait(SOON) == 130
+    explained = process.output.partition("a second interrupt has cut the shutdown short")[2]
+    assert "the event loop is blocked, or a thread is stuck" in explained
+    assert "in block" in explained.partition("All threads:")[2]
+    assert ("the stop hook of 'cache', at:" in explained) == (what == "stop")
+    assert "database closed" not in process.said
+
+
 def test_the_third_interrupt_ends_the_process(backend: str) -> None:
-    """Even with a blocked event loop (the grace period is 100 s), at once, with 130."""
-    with program("interrupts", backend, "blocks") as process:
+    """Even with a blocked event loop (the grace period is 100 s), at once, with 130.
+
+    There is no watchdog here that would do it after the second.
+    """
+    with program("interrupts", backend, "blocks the stop, unwatched") as process:
         process.until("ready")
         process.send(signal.SIGINT)
         tick(process)

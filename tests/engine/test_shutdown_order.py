@@ -338,6 +338,7 @@ def test_asked_after_the_end(life: Life) -> None:
     assert lived.report is lived.system.report
     assert lived.report is not None
     assert ("asked", 0) == (lived.report.reason, lived.report.exit_code)
+    assert 0 == lived.system.status().exit_code
 
 
 @pytest.mark.rule("D11")

@@ -54,7 +54,8 @@ class Escalation:
             return True
         engine.shutdown.note_request(reason, Trigger.SIGNAL, at=at)
         if self._interrupts == _FORCE:
-            engine.keeper.post(functools.partial(engine.shutdown.force, number))
+            engine.shutdown.note_force(number)
+            engine.keeper.post(engine.shutdown.force)
         else:
             engine.keeper.post(functools.partial(request, delay=False))
         return False

@@ -103,8 +103,7 @@ class Nested(Running):
     def _watch(self, engine: Engine) -> None:
         engine.shutdown.on_shutdown = self._shuts_down
 
-    def _shuts_down(self, left: float) -> None:
-        del left
+    def _shuts_down(self) -> None:
         if self._is_up and not self._is_asked:
             # The component has crashed: what it waits in is cancelled.
             self._ended_by_itself = True

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from lifecycle import events
-from lifecycle._core.budget import FORCED_STOP, LAST_SECOND, LEAST, Budget
+from lifecycle._core.budget import FORCED_STOP, LAST_SECOND, LEAST, UNWIND, Budget, margin
 from lifecycle._engine.cancellation import code_of
 from lifecycle.errors import leaf
 from lifecycle.states import Trigger
@@ -31,11 +31,18 @@ class Shutdown:
         """The type of what failed, where that is why; the reason then has its message."""
         self.asked_at: float | None = None
         """When the grace period began, on the loop's clock."""
-        self.on_shutdown: Callable[[float], object] | None = None
-        """Told how many seconds are left, once the grace period has begun."""
+        self.forced_by: int | None = None
+        """The number of the signal that forces the end, from its handler on."""
+        self.on_time_left: Callable[[float], object] | None = None
+        """Told in how many seconds the process is to have ended, at once when anybody asks for
+        that: in a signal handler, or in any thread. It may be told again; the earlier end counts.
+        """
+        self.on_shutdown: Callable[[], object] | None = None
+        """Told that it shuts down, on the loop's thread."""
         self._budget: Budget | None = None
         self._granted: Budget | None = None
         self._bound = math.inf
+        self._forced_at = 0.0
         self._told = False
 
     def note_request(
@@ -49,6 +56,20 @@ class Shutdown:
             self.asked_at = self._engine.loop.now() if at is None else at
             self.trigger = trigger
             self.reason = reason
+            self._limit_to(self.time_left() or 0.0)
+
+    def note_force(self, signal_number: int) -> None:
+        """Someone forces the end: from here on there is less time. In signal handlers, too.
+
+        An interrupt that was kept for the system counts from when that learns of it.
+        """
+        self._forced_at = self._engine.loop.now()
+        self.forced_by = signal_number
+        self._limit_to(FORCED_STOP + UNWIND + margin(self._engine.settings.grace_period))
+
+    def _limit_to(self, left: float) -> None:
+        if self.on_time_left is not None:
+            self.on_time_left(left)
 
     def request(
         self,
@@ -72,8 +93,8 @@ class Shutdown:
         self._engine.companions.hurry()
 
     def ask_for_code(self, exit_code: int) -> None:
-        """Someone asks for an exit code; the first that is not 0 counts."""
-        if exit_code and not self._engine.account.verdict.asked_code:
+        """Someone asks for an exit code; the first that is not 0 counts. From any thread."""
+        if exit_code and not (self._engine.is_over or self._engine.account.verdict.asked_code):
             self._engine.account.verdict.asked_code = int(exit_code)  # a main may return a bool
 
     def failed(self, error: BaseException) -> None:
@@ -88,16 +109,16 @@ class Shutdown:
             self.error = type(leaf(error)).__name__
         self.note_request(reason, Trigger.FAILURE)
 
-    def force(self, signal_number: int) -> None:
-        """End at once: no drains, and stops under a short deadline."""
+    def force(self) -> None:
+        """End at once, as was noted: no drains, and stops under a short deadline."""
         if self._engine.is_over or self._engine.account.verdict.forced_by is not None:
             return
-        self._engine.account.verdict.forced_by = signal_number
+        self._engine.account.verdict.forced_by = self.forced_by
         self.note_request("a second interrupt", Trigger.SIGNAL)
         self._engine.preflight.end()
         self._note_shutdown()
         self.share_out()
-        end = min(self.patience_ends, self._engine.loop.now() + FORCED_STOP)
+        end = min(self.patience_ends, self._forced_at + FORCED_STOP)
         self._set_budget(Budget(end=end, stops_end=end, drains_end=self._engine.loop.now()))
         self._engine.apply(self._engine.machine.force)
         for host in self._engine.hosts:
@@ -122,7 +143,7 @@ class Shutdown:
             self._engine.health.end()
             self._engine.tell(events.ShutdownRequested, reason=self.reason, trigger=self.trigger)
             if self.on_shutdown is not None:
-                self.on_shutdown(self.time_left() or 0.0)
+                self.on_shutdown()
 
     @property
     def budget(self) -> Budget | None:

@@ -312,10 +312,10 @@ class System:
             message = f"exit_code is {exit_code!r}, but must be from 0 to {_LAST_CODE}"
             raise ValueError(message)
         engine = self._engine
+        # A blocked loop carries nothing out, and the process ends with that code all the same.
+        engine.shutdown.ask_for_code(exit_code)
         engine.shutdown.note_request(reason)
-        request = functools.partial(
-            engine.shutdown.request, reason, delay=True, exit_code=exit_code
-        )
+        request = functools.partial(engine.shutdown.request, reason, delay=True)
         if engine.loop.on_its_thread() and engine.is_running:
             request()
         else:

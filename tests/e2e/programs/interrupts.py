@@ -21,6 +21,13 @@ MODE = sys.argv[2]
 shop = Registry("shop")
 
 
+def block() -> None:
+    """Block the event loop; signal handlers are called all the same."""
+    while True:
+        time.sleep(0.2)  # blocks on purpose: only a further interrupt ends it
+        say("tick")
+
+
 @shop.component
 async def database() -> AsyncIterator[str]:
     """Is stopped even where the drain is cut short."""
@@ -33,9 +40,8 @@ async def cache(database: str = requires(database)) -> AsyncIterator[str]:
     """May block the event loop in its stop."""
     yield "cache"
     say("cache closes")
-    while MODE == "blocks":
-        time.sleep(0.2)  # noqa: ASYNC251  # blocks on purpose: only the third interrupt ends it
-        say("tick")
+    if MODE.startswith("blocks the stop"):
+        block()
 
 
 @shop.service
@@ -43,6 +49,8 @@ async def orders(life: Lifetime, cache: str = requires(cache)) -> None:
     """Has work in flight that takes long, or not quite so long."""
     life.started()
     say("ready")
+    if MODE == "blocks the loop":
+        block()
     await life.wait_draining()
     with life.hold("order 1"):
         while MODE == "drains":
@@ -60,5 +68,7 @@ async def orders(life: Lifetime, cache: str = requires(cache)) -> None:
         say("order 1 done")
 
 
-lifecycle.run(shop, Settings(grace_period=100, drain_delay=20), backend=BACKEND)
+watched = not MODE.endswith("unwatched")
+settings = Settings(grace_period=100, drain_delay=20, watchdog=watched)
+lifecycle.run(shop, settings, backend=BACKEND)
 say("run returned")

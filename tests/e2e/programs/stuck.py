@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 BACKEND: Any = sys.argv[1]
 MODE = sys.argv[2]
+OTHERS = ("thread", "drain", "block the loop, and a thread asks")
 shop = Registry("shop")
 
 
@@ -44,7 +47,7 @@ async def database() -> AsyncIterator[str]:
     say("database closed")
 
 
-@shop.component(enabled=MODE not in ("thread", "drain"), stop_timeout=0.5)
+@shop.component(enabled=MODE not in OTHERS, stop_timeout=0.5)
 async def cache(database: str = requires(database)) -> AsyncIterator[str]:
     """Is stuck in its stop, or in its start."""
     if MODE == "block the loop at the start":
@@ -74,6 +77,16 @@ async def orders(life: Lifetime, database: str = requires(database)) -> None:
     say("ready")
     await life.wait_draining()
     await swallow_the_cancellation()
+
+
+@shop.service(enabled=MODE == "block the loop, and a thread asks")
+async def work(life: Lifetime, database: str = requires(database)) -> None:
+    """Blocks the event loop, which is never told that it is to end."""
+    life.started()
+    reason = "there is enough"
+    ask = functools.partial(life.system.shut_down, reason, exit_code=3)
+    threading.Thread(target=ask, daemon=True).start()
+    block()
 
 
 # Only a blocked event loop needs the grace period to be over; everything else ends before.
