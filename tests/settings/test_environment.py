@@ -121,9 +121,74 @@ def test_numbers_that_do_not_go_together_are_an_error_that_names_the_variables()
         read(DRAIN_DELAY="20", GRACE_PERIOD="20")
 
     assert str(caught.value) == (
-        "LIFECYCLE_DRAIN_DELAY (20 s) + LIFECYCLE_CLOSE_RESERVE (4 s) is 24.0, "
+        "LIFECYCLE_DRAIN_DELAY (20 s) + close_reserve (4 s) is 24.0, "
         "but must be less than LIFECYCLE_GRACE_PERIOD (20 s)"
     )
+
+
+@pytest.mark.parametrize(
+    ("defaults", "environ", "said"),
+    [
+        (
+            Settings(drain_delay=5),
+            {"OUR_CLOSE_RESERVE": "20"},
+            (
+                "drain_delay (5 s) + OUR_CLOSE_RESERVE (20 s) is 25.0, "
+                "but must be less than grace_period (25 s)"
+            ),
+        ),
+        (
+            None,
+            {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "OUR_GRACE_PERIOD": "6"},
+            (
+                "drain_delay under Kubernetes (5 s) + close_reserve (1.2 s) is 6.2, "
+                "but must be less than OUR_GRACE_PERIOD (6 s)"
+            ),
+        ),
+        (
+            None,
+            {
+                "KUBERNETES_SERVICE_HOST": "10.0.0.1",
+                "OUR_DRAIN_DELAY": "6",
+                "OUR_GRACE_PERIOD": "6",
+            },
+            (
+                "OUR_DRAIN_DELAY (6 s) + close_reserve (1.2 s) is 7.2, "
+                "but must be less than OUR_GRACE_PERIOD (6 s)"
+            ),
+        ),
+    ],
+    ids=["the code's", "kubernetes", "all set"],
+)
+def test_no_variable_is_blamed_that_nobody_has_set(
+    defaults: Settings | None, environ: dict[str, str], said: str
+) -> None:
+    """What a variable has set bears its name; the rest is called what it is called in code."""
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env(defaults, "OUR_", environ=environ)
+
+    assert str(caught.value) == said
+
+
+def test_a_prefix_in_the_place_of_the_defaults() -> None:
+    """It is refused, with the way to pass it."""
+    given: Any = "OUR_"
+    with pytest.raises(TypeError) as caught:
+        Settings.from_env(given)
+
+    assert str(caught.value) == (
+        "from_env() takes Settings(…) as its defaults, not 'OUR_'. Is that the prefix? "
+        "Write prefix='OUR_'"
+    )
+
+
+def test_defaults_that_are_something_else() -> None:
+    """They are refused by name."""
+    given: Any = {}
+    with pytest.raises(TypeError) as caught:
+        Settings.from_env(given)
+
+    assert str(caught.value) == "from_env() takes Settings(…) as its defaults, not {}"
 
 
 def test_signals_are_laid_over_the_policy() -> None:

@@ -211,13 +211,18 @@ class Settings(Record):
 
         Raises:
             SettingsError: A value cannot be used; the error names the variable.
+            TypeError: The defaults are something else.
         """
+        if defaults is not None:
+            _refuse_other_defaults(defaults)
         environ = os.environ if environ is None else environ
         values, limits = _environment.read(environ, prefix, _READERS)
+        variables = {field: prefix + field.upper() for field in values}
         if defaults is None:
             defaults = cls()
             if environ.get("KUBERNETES_SERVICE_HOST"):
                 values.setdefault("drain_delay", KUBERNETES_DRAIN_DELAY)
+                variables.setdefault("drain_delay", "drain_delay under Kubernetes")
         if "signals" in values:
             values["signals"] = {**defaults.signals, **values["signals"]}
         if limits:
@@ -228,10 +233,22 @@ class Settings(Record):
             return attrs.evolve(defaults, **values)
         except SettingsError as error:
             # Each value has passed its own rule by now, so that it is their sum that is too much.
-            name = error.name.replace("drain_delay", f"{prefix}DRAIN_DELAY")
-            name = name.replace("close_reserve", f"{prefix}CLOSE_RESERVE")
-            expected = error.expected.replace("grace_period", f"{prefix}GRACE_PERIOD")
+            name, expected = error.name, error.expected
+            for field in ("drain_delay", "close_reserve"):
+                name = name.replace(f"{field} (", f"{variables.get(field, field)} (")
+            expected = expected.replace(
+                "grace_period", variables.get("grace_period", "grace_period")
+            )
             raise SettingsError(name, error.value, expected) from None
+
+
+def _refuse_other_defaults(defaults: object) -> None:
+    if isinstance(defaults, Settings):
+        return
+    message = f"from_env() takes Settings(…) as its defaults, not {defaults!r}"
+    if isinstance(defaults, str):
+        message += f". Is that the prefix? Write prefix={defaults!r}"
+    raise TypeError(message)
 
 
 def _read_code(text: str) -> int:
