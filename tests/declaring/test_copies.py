@@ -235,6 +235,18 @@ def test_many_copies() -> None:
             lambda shop: shop.shop.without("nobody"),
         ),
         (
+            "'shop' leaves out 'web', and it was left out by without().",
+            lambda shop: shop.shop.without(shop.web).without(shop.web),
+        ),
+        (
+            "'shop' overrides 'web', and it was left out by only().",
+            lambda shop: shop.shop.only(shop.database).override(shop.web.to(1)),
+        ),
+        (
+            "'shop' keeps only 'web', and it was left out by without().",
+            lambda shop: shop.shop.without(shop.web).without_preflight().only("web"),
+        ),
+        (
             "'jobs' requires 'database', and it was left out by without().",
             lambda shop: shop.shop.without(shop.database),
         ),
@@ -243,7 +255,16 @@ def test_many_copies() -> None:
             lambda shop: shop.shop.without("database").only("jobs"),
         ),
     ],
-    ids=["override", "only", "without", "required", "required by what is kept"],
+    ids=[
+        "override",
+        "only",
+        "without",
+        "without twice",
+        "override of what was left out",
+        "only what was left out",
+        "required",
+        "required by what is kept",
+    ],
 )
 def test_what_is_not_there(message: str, copy: Any) -> None:
     """Changes to what is not there are errors of the plan, and so is requiring what has gone."""

@@ -35,7 +35,7 @@ def change(
 ) -> None:
     """Make one change to what was gathered from the original."""
     change = inclusion.change
-    look_up = _LookUp(gathered.entries, inclusion, scope, problems)
+    look_up = _LookUp(gathered, inclusion, scope, problems)
     if change is None or isinstance(change, NoPreflight):
         gathered.checks.clear()
     elif isinstance(change, Replaced):
@@ -73,15 +73,16 @@ class _LookUp:
     """Handles and names among the components of one registry, as that registry sees them."""
 
     def __init__(
-        self, entries: list[Entry], inclusion: Inclusion, scope: str, problems: Problems
+        self, gathered: Gathered, inclusion: Inclusion, scope: str, problems: Problems
     ) -> None:
         self.problems = problems
-        self._entries = entries
+        self._entries = gathered.entries
+        self._gone = gathered.gone
         self._registry = inclusion.contents.name
         self._scope = scope
         self._by_handle: dict[Any, int] = {}
         self._by_name: dict[str, int] = {}
-        for place, entry in enumerate(entries):
+        for place, entry in enumerate(self._entries):
             self._by_handle.setdefault(entry.handle, place)
             self._by_name.setdefault(entry.name, place)
 
@@ -114,7 +115,11 @@ class _LookUp:
 
     def _unknown(self, ref: Any, relation: str) -> UnknownComponentError:
         if isinstance(ref, Component):
-            hint = f"it is not there: it belongs to the registry {ref.registry!r}."
+            gone = {entry.handle: why for entry, why in self._gone}
+            hint = gone.get(ref) or (
+                f"it is not there: it belongs to the registry {ref.registry!r}."
+            )
             return UnknownComponentError(ref.name, self._registry, relation, (), hint)
-        suggestions = similar(ref, self._by_name)
-        return UnknownComponentError(ref, self._registry, relation, suggestions)
+        hint = first_of({entry.name: why for entry, why in self._gone}, self._scope, ref) or ""
+        suggestions = () if hint else similar(ref, self._by_name)
+        return UnknownComponentError(ref, self._registry, relation, suggestions, hint)
