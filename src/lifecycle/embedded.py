@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import lifecycle._planning.planner  # pyright: ignore[reportUnusedImport]
 import lifecycle.registry
 from lifecycle._core.plan import Plan, check_settings
+from lifecycle._engine.observers import refuse
 from lifecycle._engine.running import Running
 from lifecycle.settings import given_settings
 
@@ -88,11 +89,12 @@ def to_run(
     """
     settings = given_settings(settings, taker)
     companions, observers = tuple(companions), tuple(observers)  # an iterator gives them once
-    for which, given in (("companions", companions), ("observers", observers)):
-        for one in given:
-            if not callable(one):
-                message = f"{taker} takes {which} that can be called, and {one!r} cannot"
-                raise TypeError(message)
+    for companion in companions:
+        if not callable(companion):
+            message = f"{taker} takes companions that can be called, and {companion!r} cannot"
+            raise TypeError(message)
+    for observer in observers:
+        refuse(taker, observer)
     plan = _plan_of(taker, registry, settings)
     check_settings(plan, settings)
     return plan, settings, (*_accompanying(settings, companions), *companions), observers

@@ -455,6 +455,46 @@ def test_what_is_no_part_of_the_system(life: Life) -> None:
     assert life.live(shop.without(left_out), body).error is None
 
 
+def test_why_it_is_no_part_of_the_system(life: Life) -> None:
+    """It is said which registry it belongs to, or that it was left out, as far as that is known."""
+    shop, other = Registry("shop"), Registry("other")
+    left_out = shop.value(1, name="left_out")
+    off = shop.value(1, name="off", enabled=False)
+    here: Component[Any] = shop.value(1, name="here")
+    plan = shop.without(left_out).plan()
+    absent = ": it is not enabled, or was left out by only() or without()"
+    other_one = Registry("shop").value(1, name="here")
+    asked: list[tuple[Any, str]] = [
+        (left_out, absent),
+        (off, absent),
+        (other.value(1, name="here"), ", a run of 'shop': it belongs to the registry 'other'"),
+        (
+            other_one,
+            (
+                ": it was declared after the plan was made, or in another registry that is called "
+                "'shop' too"
+            ),
+        ),
+        (3, ""),
+    ]
+
+    async def body(system: System) -> None:
+        assert system[here] == 1
+        for component, why in asked:
+            with pytest.raises(UnknownComponentError) as raised:
+                system[component]
+            name = getattr(component, "name", "3")
+            assert (
+                f"'the caller' asks for {name!r}, and it is no part of this system{why}."
+            ) == str(raised.value)
+        for name, why in (("left_out", absent), ("nobody", "")):
+            with pytest.raises(UnknownComponentError) as raised:
+                await system.check(name)
+            assert f"{name!r}, and it is no part of this system{why}." in str(raised.value)
+
+    assert life.live(plan, body).error is None
+
+
 @pytest.mark.rule("B1")
 def test_a_value_that_is_none_is_a_value(life: Life) -> None:
     """`get` gives it, and not the default."""

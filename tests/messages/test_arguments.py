@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -13,9 +14,27 @@ from lifecycle.apart import apart
 from lifecycle.nested import nested
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 SHOP = lifecycle.Registry("shop")
+
+
+@SHOP.main
+async def ends() -> None:
+    """End, so that a mistake that is not refused is no run without an end."""
+
+
+async def is_async(event: object) -> None:
+    """Would never run, as an observer."""
+
+
+def yields(event: object) -> Iterator[None]:
+    """Likewise."""
+    yield
+
+
+ASYNC: Any = functools.partial(is_async)
+YIELDS: Any = yields
 
 TAKERS: dict[str, Callable[..., Any]] = {
     "running()": lifecycle.running,
@@ -33,6 +52,8 @@ TAKERS: dict[str, Callable[..., Any]] = {
         ([SHOP, {}], {}, "takes Settings(…), not {}"),
         ([SHOP], {"companions": [3]}, "takes companions that can be called, and 3 cannot"),
         ([SHOP], {"observers": ["log"]}, "takes observers that can be called, and 'log' cannot"),
+        ([SHOP], {"observers": [ASYNC]}, "takes observers that are called and not awaited, and "),
+        ([SHOP], {"observers": [YIELDS]}, "takes observers that are called and not awaited, and "),
     ],
 )
 def test_running_something_else(
@@ -61,6 +82,20 @@ def test_an_iterator_will_do(which: str) -> None:
 
     anyio.run(main)
     assert seen
+
+
+@pytest.mark.parametrize("given", ["log", ASYNC, YIELDS], ids=["text", "async", "generator"])
+def test_observing_with_something_else(given: Any) -> None:
+    """A system refuses it, as `running` does, and goes on."""
+
+    async def main() -> None:
+        async with lifecycle.running(SHOP) as system:
+            with pytest.raises(TypeError) as caught:
+                system.observe(given)
+            assert str(caught.value).startswith("observe() takes observers that ")
+            assert repr(given) in str(caught.value)
+
+    anyio.run(main)
 
 
 def test_running_something_else_apart() -> None:

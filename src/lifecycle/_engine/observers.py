@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from lifecycle import events
+from lifecycle._core import calls
 from lifecycle.errors import ClosedError, one_line, seconds
 
 if TYPE_CHECKING:
@@ -20,6 +21,28 @@ _ERRORS: frozenset[object] = frozenset(
     {events.HookAbandoned, events.ComponentCrashed, events.WorkCancelled}
 )
 """Those that are errors in themselves."""
+
+
+def refuse(taker: str, observer: object) -> None:
+    """Refuse what cannot observe, or would only seem to.
+
+    Args:
+        taker: what it was passed to.
+        observer: what was passed.
+
+    Raises:
+        TypeError: it cannot be called, or nothing would run when it is.
+    """
+    if not callable(observer):
+        message = f"{taker} takes observers that can be called, and {observer!r} cannot"
+        raise TypeError(message)
+    if calls.is_async(observer) or calls.is_generator(observer):
+        message = (
+            f"{taker} takes observers that are called and not awaited, and {observer!r} is async, "
+            "or a generator: nothing of it would run. Write it with def, and let it put events "
+            "where they are awaited"
+        )
+        raise TypeError(message)
 
 
 def tell(observers: Sequence[events.Observer], event: events.Event) -> None:

@@ -6,7 +6,7 @@ import functools
 import math
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from lifecycle._engine import streams
+from lifecycle._engine import observers, streams
 from lifecycle._engine.gate import Gate
 from lifecycle._engine.in_flight import holding
 from lifecycle._engine.lifetime import current
@@ -121,10 +121,21 @@ class System:
             index = self._engine.plan.index_of.get(component)
         if index is None:
             name = getattr(component, "name", str(component))
-            raise UnknownComponentError(
-                name, "the caller", "asks for", (), "it is no part of this system."
-            )
+            hint = f"it is no part of this system{self._why_not(component)}."
+            raise UnknownComponentError(name, "the caller", "asks for", (), hint)
         return index
+
+    def _why_not(self, component: object) -> str:
+        """What is known of why something is no part of it."""
+        if component in self.plan.absent:
+            return ": it is not enabled, or was left out by only() or without()"
+        registry = getattr(component, "registry", None)
+        if registry is None:
+            return ""
+        if registry == self.name:
+            other = f"in another registry that is called {registry!r} too"
+            return f": it was declared after the plan was made, or {other}"
+        return f", a run of {self.name!r}: it belongs to the registry {registry!r}"
 
     # --- how it stands -------------------------------------------------------------------------
 
@@ -268,7 +279,11 @@ class System:
         Args:
             observer: what is told.
 
+        Raises:
+            TypeError: it cannot be called, or is async.
+
         """
+        observers.refuse("observe()", observer)
         self._on_the_loop(functools.partial(self._engine.observe, observer))
 
     def instrument(self, instrument: Instrument) -> None:
