@@ -122,16 +122,21 @@ class DefinitionError(LifecycleError):
 
 @_error
 class CycleError(DefinitionError):
-    """Components require each other in a circle."""
+    """Components require each other in a circle, or depend on each other in another way."""
 
     problem: str = attrs.field(init=False, default="", repr=False)
     path: tuple[str, ...]
     """The names along the circle; the last is the first again."""
+    relation: str = "requires"
+    """What each is to the next: ``requires``, ``wants`` or ``starts after``; ``depends on`` where
+    it is not the same for all."""
 
     def _sentence(self) -> str:
         if len(set(self.path)) == 1:
-            return f"{min(self.path)!r} requires itself"
-        return f"components require each other in a circle: {' -> '.join(self.path)}"
+            return f"{min(self.path)!r} {self.relation} itself"
+        verb, *more = self.relation.split()
+        relate = " ".join((verb.removesuffix("s"), *more))
+        return f"components {relate} each other in a circle: {' -> '.join(self.path)}"
 
 
 @_error

@@ -220,7 +220,7 @@ def test_the_order_is_independent_of_the_hash_seed() -> None:
         for seed in ("0", "1", "2")
     }
     assert 1 == len(said)
-    assert "components require each other in a circle: " in said.pop()
+    assert "components depend on each other in a circle: " in said.pop()
 
 
 @pytest.mark.rule("G4")

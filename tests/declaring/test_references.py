@@ -202,7 +202,7 @@ def test_a_circle_of_wants_is_one() -> None:
     shop.component(name="b", after="a")(lambda: 0)
     with pytest.raises(DefinitionError) as raised:
         shop.plan()
-    assert "components require each other in a circle: a -> b -> a" == str(raised.value)
+    assert "components depend on each other in a circle: a -> b -> a" == str(raised.value)
 
 
 class Server:

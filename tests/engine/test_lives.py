@@ -590,6 +590,55 @@ def test_an_object_without_hooks(life: Life, how: str) -> None:
 
 @HOWS
 @pytest.mark.uvloop
+def test_a_generator_is_no_object_with_a_life(life: Life, how: str) -> None:
+    """Nothing of it would run: it is refused, and the verb named that it was meant for."""
+
+    async def generate() -> AsyncIterator[int]:
+        life.note("never")
+        yield 1
+
+    shop = Registry("shop")
+    declare(shop, how, lambda: generate())  # noqa: PLW0108  that it generates is not to be seen
+    if how == "add":
+        with pytest.raises(InvalidComponentError, match="declare the function with component"):
+            shop.plan()
+    else:
+        lived = life.live(shop)
+        assert isinstance(lived.error, StartError)
+        assert isinstance(lived.error.__cause__, InvalidComponentError)
+        assert "declare the function with component" in str(lived.error.__cause__)
+    assert [] == life.words
+
+
+@pytest.mark.uvloop
+def test_what_builds_from_a_generator(life: Life) -> None:
+    """What is decorated may give an object, and hooks that are given are a life."""
+
+    def entered(make: Callable[[], AsyncIterator[int]]) -> Callable[[], Any]:
+        @functools.wraps(make)
+        def enter() -> Any:
+            return contextlib.asynccontextmanager(make)()
+
+        return enter
+
+    async def generate() -> AsyncIterator[int]:
+        life.note("start")
+        yield 1
+        life.note("stop")
+
+    def stop(generator: Any) -> None:
+        life.note(type(generator).__name__)
+
+    shop = Registry("shop")
+    first: Any = shop.build(entered(generate), name="wrapped")
+    build: Any = shop.build
+    build(generate, name="raw", stop=stop, after=first)
+    assert life.live(shop).error is None
+    assert ["start", "async_generator", "stop"] == life.words
+
+
+@HOWS
+@pytest.mark.uvloop
 def test_a_method_that_needs_arguments(life: Life, how: str) -> None:
     """`grpc.aio.Server.stop(grace)` cannot be called so: it is said before it is too late."""
     shop = Registry("shop")

@@ -122,6 +122,27 @@ CASES: dict[str, tuple[str, Callable[..., Any]]] = {
         ),
         lambda shop: shop.component(contextlib.asynccontextmanager(generates)),
     ),
+    "generator that is built": (
+        (
+            "'generates' is a generator, of which nothing would run: declare the function with "
+            "component, which starts up to the yield, and stops after it"
+        ),
+        lambda shop: shop.build(generates),
+    ),
+    "generator that is built, in a partial": (
+        (
+            "'a' is a generator, of which nothing would run: declare the function with component, "
+            "which starts up to the yield, and stops after it"
+        ),
+        lambda shop: shop.build(functools.partial(a_generator), name="a", check=bool),
+    ),
+    "generator that is added": (
+        (
+            "'generator' is a generator, of which nothing would run: declare the function with "
+            "component, which starts up to the yield, and stops after it"
+        ),
+        lambda shop: shop.add(a_generator()),
+    ),
     "map of a function that does not take a value": (
         (
             "'one.is_not_async' is made by a function that does not take one value: too many "
@@ -716,6 +737,10 @@ def test_unknown_names() -> None:
         "'web' requires 'databse', and no component has that name. Did you mean 'database'?"
     ) == error_of(web(shop, "databse"))
 
+    assert "'web' requires 'wed', and no component has that name." == error_of(
+        web(Registry("shop"), "wed")  # what it is called itself is not what it meant
+    )
+
     assert "'web' requires 'x', and no component has that name." == error_of(
         web(Registry("shop"), "x")
     )
@@ -794,6 +819,34 @@ def test_circles() -> None:
     itself = Registry("shop")
     itself.component(lambda: 1, name="web", requires="web")
     assert "'web' requires itself" == str(problem_of(itself))
+
+
+@pytest.mark.parametrize(
+    ("of_web", "of_auth", "said"),
+    [
+        ("requires", "requires", "require each other"),
+        ("wants", "wants", "want each other"),
+        ("after", "after", "start after each other"),
+        ("requires", "wants", "depend on each other"),
+        ("wants", "after", "depend on each other"),
+    ],
+)
+def test_circles_of_what_is_not_required(of_web: str, of_auth: str, said: str) -> None:
+    """A circle is called what it is made of."""
+    shop = Registry("shop")
+    untyped(shop).component(lambda: 1, name="web", **{of_web: "auth"})
+    untyped(shop).component(lambda: 1, name="auth", **{of_auth: "web"})
+    assert f"components {said} in a circle: web -> auth -> web" == str(problem_of(shop))
+
+
+@pytest.mark.parametrize(
+    ("option", "said"), [("wants", "wants itself"), ("after", "starts after itself")]
+)
+def test_circles_of_one(option: str, said: str) -> None:
+    """So is a circle of one."""
+    shop = Registry("shop")
+    untyped(shop).component(lambda: 1, name="web", **{option: "web"})
+    assert f"'web' {said}" == str(problem_of(shop))
 
 
 def test_requiring_what_is_optional() -> None:

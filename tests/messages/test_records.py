@@ -76,6 +76,8 @@ def test_what_reports_and_settings_hold_is_compared_and_shown_by_its_fields() ->
 
 def test_an_error_shows_its_fields() -> None:
     """The `repr` of an error is how it is made; one without fields is shown as any exception."""
-    assert "CycleError(path=('a', 'b', 'a'))" == repr(errors.CycleError(("a", "b", "a")))
+    assert "CycleError(path=('a', 'a'), relation='wants')" == repr(
+        errors.CycleError(("a", "a"), "wants")
+    )
     assert "StartError(component='web', reason='')" == repr(errors.StartError("web"))
     assert "LifecycleError('oh')" == repr(errors.LifecycleError("oh"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import types
+from collections.abc import AsyncGenerator, Generator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lifecycle._core import calls
@@ -20,6 +21,12 @@ NO_HOOKS = (
     "is {kind!r}, which has no hooks: neither start or stop methods, nor is it a context manager. "
     "Give `start=` or `stop=`; a bare value is declared with `value(…)`"
 )
+
+YIELDS = (
+    "is a generator, of which nothing would run: declare the function with component, which starts "
+    "up to the yield, and stops after it"
+)
+"""What is wrong with what was built or added, where it has no other hooks."""
 
 GENERATOR = "is a generator function, of which nothing would run: write it without yield"
 """What is wrong with such a hook."""
@@ -107,7 +114,9 @@ def hooks_of(name: str, value: Any, hooks: Hooks) -> ObjectHooks:
         return ObjectHooks(drain=drain, check=check, manager=True)
     if isinstance(value, contextlib.AbstractContextManager):
         return ObjectHooks(drain=drain, check=check, sync_manager=True)
-    raise InvalidComponentError(name, NO_HOOKS.format(kind=type(value).__name__))
+    yields = isinstance(value, (Generator, AsyncGenerator))
+    reason = YIELDS if yields else NO_HOOKS.format(kind=type(value).__name__)
+    raise InvalidComponentError(name, reason)
 
 
 def _refuse_arguments(name: str, which: str, hook: Callable[..., Any]) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from typing import TYPE_CHECKING, Any, Final
 
 from lifecycle._core import calls
 from lifecycle._core.component import Check, Hooks, Kind
-from lifecycle._engine.hooks import FROM_BUILD, GENERATOR, hooks_of, not_filled
+from lifecycle._engine.hooks import FROM_BUILD, GENERATOR, YIELDS, hooks_of, not_filled
 from lifecycle.errors import InvalidComponentError, SettingsError
 from lifecycle.settings import Retry
 from lifecycle.settings.durations import Seconds
@@ -88,7 +89,16 @@ def _wrong_function(declaration: Declaration) -> list[str]:
         return [_DECORATED]
     if kind in (Kind.SERVICE, Kind.MAIN):
         return _wrong_service(kind, function)
-    return []
+    return [YIELDS] if kind is Kind.BUILD and _builds_generator(declaration) else []
+
+
+def _builds_generator(declaration: Declaration) -> bool:
+    """Whether what is built is a generator that has no other life; as far as it can be seen."""
+    if any(hook.which in ("start", "stop") for hook in declaration.hooks):
+        return False
+    # One that is wrapped is left alone: what it is decorated with may make an object of it.
+    function = declaration.function
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
 
 def _wrong_map(function: Any) -> list[str]:

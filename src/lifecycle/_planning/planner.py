@@ -86,7 +86,7 @@ def make_plan(contents: Contents, settings: Settings) -> Plan:
     ordered = order(dependencies)
     for circle in circles(dependencies, ordered):
         names = [drafts[place].entry.name for place in circle]
-        problems.add(CycleError((*names, names[0])))
+        problems.add(CycleError((*names, names[0]), _relation(circle, drafts)))
     problems.raise_first()
 
     frozen = _Frozen(
@@ -119,6 +119,17 @@ def _draft(entry: Entry, reading: Reading, hooks: Hooks, present: Present) -> _D
         places(reading.wants, "wants") if reading.wants else (),
         places(reading.after, "after") if reading.after else (),
     )
+
+
+def _relation(circle: Sequence[int], drafts: Sequence[_Draft]) -> str:
+    """Say what each component of a circle is to the next."""
+    found: set[str] = set()
+    for place, other in zip(circle, (*circle[1:], circle[0]), strict=True):
+        if other in drafts[place].requires:
+            found.add("requires")
+        else:
+            found.add("wants" if other in drafts[place].wants else "starts after")
+    return found.pop() if len(found) == 1 else "depends on"
 
 
 def _optional(drafts: Sequence[_Draft]) -> list[bool]:

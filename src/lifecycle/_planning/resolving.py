@@ -88,7 +88,8 @@ class Present:
                 return UnknownComponentError(ref, entry.name, "requires", (), why)
         self._suggested += 1
         few = self._suggested <= _SUGGESTIONS
-        suggestions = similar(ref, self._names) if few else ()
+        others = (name for name in self._names if name != entry.name)
+        suggestions = similar(ref, others) if few else ()
         return UnknownComponentError(ref, entry.name, "requires", suggestions)
 
     def _why_absent(self, entry: Entry) -> str | None:
