@@ -65,6 +65,7 @@ MODULES_OF_EXTRAS = (
 )
 MAKE_TASKS = (
     "lifecycle.apart",  # there is no group around two ends that are in different tasks
+    "lifecycle.integrations.grpc._own_loop",  # what gRPC asks for its own tasks
     "lifecycle.testing._virtual_loop",  # an event loop: what task groups create theirs with
     "lifecycle.testing.faults",  # a task that is leaked is one of them
 )

@@ -72,18 +72,19 @@ class Serving:
     @contextlib.asynccontextmanager
     async def living(self, owner: Lifetime[Any] | None) -> AsyncGenerator[None]:
         """Serve; at the end every connection has ended, and every handler that force can end."""
-        async with beside(self._run, f"lifecycle: {self._name}"):
+        async with beside(self._run, f"lifecycle: {self._name}") as task:
             try:
                 await self._listening.wait()
                 if self._error is not None:
                     raise self._error
                 yield
             finally:
-                try:
-                    await self._end(math.inf if owner is None else owner.time_left)
-                finally:
-                    if not self._over.is_set() or self._calls:
-                        await self._cut_off()
+                if not task.forgo():
+                    try:
+                        await self._end(math.inf if owner is None else owner.time_left)
+                    finally:
+                        if not self._over.is_set() or self._calls:
+                            await self._cut_off()
 
     def refuse(self) -> None:
         """Take no new connections."""

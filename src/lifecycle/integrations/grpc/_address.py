@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
-import anyio.to_thread
-
 from lifecycle.errors import SettingsError
+from lifecycle.integrations._threads import outlasted
 from lifecycle.settings.address import EXPECTED, parse_address
 from lifecycle.sockets import bind
 
@@ -61,11 +61,12 @@ class Address:
         if self._is_tcp:
             where = f"{_in_brackets(self._host or '::')}:{self._wanted}"
         try:
-            # In a thread, since it may have to look up a name.
-            if credentials is None:
-                found = await anyio.to_thread.run_sync(server.add_insecure_port, where)
-            else:
-                found = await anyio.to_thread.run_sync(server.add_secure_port, where, credentials)
+            # In a thread, since it may have to look up a name. Where that thread goes on while the
+            # server is ended, gRPC aborts the process.
+            add = functools.partial(server.add_insecure_port, where)
+            if credentials is not None:
+                add = functools.partial(server.add_secure_port, where, credentials)
+            found = await outlasted(add)
         except RuntimeError as error:
             if self._is_tcp:
                 # gRPC says only that it failed: the reason is found by trying the same.

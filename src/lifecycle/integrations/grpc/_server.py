@@ -18,7 +18,8 @@ from lifecycle.integrations.grpc import _aio_health
 from lifecycle.integrations.grpc._admission import Admission
 from lifecycle.integrations.grpc._declared import Declared
 from lifecycle.integrations.grpc._listening import Listening
-from lifecycle.integrations.grpc._serving import Serving
+from lifecycle.integrations.grpc._own_loop import server_of_own_tasks
+from lifecycle.integrations.grpc._serving import Serving, let_go
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -111,7 +112,7 @@ class Server(Listening):
 
         calls, health = self._declared.calls(life), self._declared.health(life)
         admission = Admission(calls, {} if health is None else _aio_health.handlers(health))
-        server = grpc.aio.server(**self._declared.arguments(admission))
+        server = server_of_own_tasks(**self._declared.arguments(admission))
         await self._start(server, calls, health)
         serving = self._serving = Serving(server, calls, admission, health, crashed)
         following = contextlib.nullcontext() if health is None else health.following()
@@ -131,16 +132,8 @@ class Server(Listening):
                 await server.start()
         except BaseException:
             calls.refuse()
-            await _let_go(server)
+            await let_go(server)
             raise
-
-
-async def _let_go(server: grpc.aio.Server) -> None:
-    """End a server that has not started: it keeps its port until it was started and stopped."""
-    with anyio.CancelScope(shield=True):
-        with contextlib.suppress(grpc.aio.UsageError):
-            await server.start()
-        await server.stop(None)
 
 
 def _require_asyncio() -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import anyio.to_thread
 
+from lifecycle.integrations._threads import outlasted
+
 if TYPE_CHECKING:
     import threading
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -67,8 +69,7 @@ class SyncServing:
                 raise
             finally:
                 # Also where it failed: what has not started keeps its port for ever.
-                with anyio.CancelScope(shield=True):
-                    await self._in_thread(self._server.start)
+                await outlasted(self._server.start, self._limiter)
             yield
         finally:
             with anyio.CancelScope(shield=True):
@@ -86,7 +87,7 @@ class SyncServing:
         if self._health is not None:
             # Who watches would keep the connection open, for ever.
             self._health.end()
-        return await anyio.to_thread.run_sync(self._server.stop, _YEAR, limiter=self._limiter)
+        return await outlasted(functools.partial(self._server.stop, _YEAR), self._limiter)
 
     async def end(self, time_left: float) -> None:
         """Take no more calls, and wait for the end of all in half of the time that is left."""
@@ -102,7 +103,4 @@ class SyncServing:
 
     async def abort(self) -> None:
         """Abort all calls, and drop all connections; the threads of calls go on."""
-        await self._in_thread(lambda: self._server.stop(0).wait(_ABORT))
-
-    async def _in_thread(self, call: Callable[[], object]) -> None:
-        await anyio.to_thread.run_sync(call, limiter=self._limiter)
+        await outlasted(lambda: self._server.stop(0).wait(_ABORT), self._limiter)

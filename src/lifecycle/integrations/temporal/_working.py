@@ -11,9 +11,9 @@ import logging
 from typing import TYPE_CHECKING
 
 import anyio
-import anyio.to_thread
 
 from lifecycle.integrations._beside import beside
+from lifecycle.integrations._threads import outlasted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -69,16 +69,17 @@ class Working:
         # In a thread, since by default it reads the code of all modules, for a second or two. It is
         # waited for also if this is cancelled: a client lets go only of workers that have run.
         make = functools.partial(self._make, on_fatal_error=self._failed)
-        self._worker = await anyio.to_thread.run_sync(make, limiter=anyio.CapacityLimiter(1))
-        async with beside(self._run, "lifecycle: temporal"):
+        self._worker = await outlasted(make)
+        async with beside(self._run, "lifecycle: temporal") as task:
             try:
                 yield
             finally:
-                try:
-                    await self._end(time_left())
-                except BaseException:
-                    self._activities.cut()
-                    raise
+                if not task.forgo():
+                    try:
+                        await self._end(time_left())
+                    except BaseException:
+                        self._activities.cut()
+                        raise
 
     async def shut_down(self) -> None:
         """Poll no more, finish the activities, and deliver their results."""
