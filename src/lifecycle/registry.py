@@ -71,7 +71,10 @@ class Registry(Verbs):
         """Declare a check that runs before the first component; if it fails, nothing is started.
 
         Args:
-            check: called without arguments; may be async. See :mod:`lifecycle.preflight`.
+            check: called without arguments; may be async. See :mod:`lifecycle.preflight`. One that
+                has to end something when a shutdown cuts it off, a process say, is an object that
+                says by a number `unwinds_in` how many seconds that takes; else it is left behind
+                after 0.5 s.
 
         Returns:
             `check`, so that this can be used as a decorator.

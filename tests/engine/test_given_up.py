@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import signal
 import threading
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from lifecycle import Lifetime, Outcome, Registry, System, running
+from lifecycle import Lifetime, Outcome, Registry, Settings, System, running
 from lifecycle.errors import ClosedError, StartError, StartTimeoutError, StopError
 from lifecycle.instruments import Instrument, instrumented
 from tests.engine.parts import part
@@ -247,6 +249,62 @@ def test_a_check_that_goes_on_after_it_was_cut_off(life: Life) -> None:
     (left,) = lived.report.abandoned
     assert ("deaf", "check") == (left.component, left.hook)
     assert "await anyio.sleep(100)" in left.stack
+
+
+class Migration:
+    """A check that has to roll back when it is cut off."""
+
+    unwinds_in = 3.5
+
+    def __init__(self, life: Life, takes: float) -> None:
+        self._life = life
+        self._takes = takes
+
+    async def __call__(self) -> None:
+        """Migrate, for ever."""
+        try:
+            await anyio.sleep(math.inf)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(self._takes)
+                self._life.note("rolled back")
+
+
+@pytest.mark.rule("S1")
+@pytest.mark.parametrize(
+    ("takes", "signals", "grace_period", "ends"),
+    [
+        (2, 1, 25, ["3 rolled back", "3 closed: clean, 0"]),
+        (100, 1, 25, ["4.5 closed: incomplete, 75", "101 rolled back"]),
+        (2, 1, 1.5, ["2.35 closed: incomplete, 75", "3 rolled back"]),
+        (3, 3, 25, ["3.1 closed: forced, 130", "4 rolled back"]),
+    ],
+)
+def test_a_check_says_how_long_it_takes_to_end(
+    life: Life, takes: float, signals: int, grace_period: float, ends: list[str]
+) -> None:
+    """Not abandoned before; but at the end of the grace period, or of what a second one leaves."""
+    shop = Registry("shop")
+    shop.preflight(Migration(life, takes))
+
+    @asynccontextmanager
+    async def companion(system: System) -> AsyncIterator[None]:
+        async with anyio.create_task_group() as group:
+            group.start_soon(interrupt, system)
+            yield
+            group.cancel_scope.cancel()
+
+    async def interrupt(system: System) -> None:
+        await anyio.sleep(1)
+        for _ in range(signals):
+            system.signal(signal.SIGINT)
+            await anyio.sleep(0.1)
+
+    settings = Settings(grace_period=grace_period)
+    life.live(shop, settings=settings, companions=[companion], observers=[life.observe])
+
+    said = [line for line in life.log if line.endswith("rolled back") or " closed: " in line]
+    assert ends == [line.partition(": Stop")[0] for line in said]
 
 
 class Broken(Instrument):

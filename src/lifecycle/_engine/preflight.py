@@ -16,12 +16,16 @@ from lifecycle._engine.flag import Flag
 from lifecycle._engine.threads import Thread
 from lifecycle.errors import PreflightError, one_line
 from lifecycle.naming import given_name_of
+from lifecycle.settings.durations import Seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lifecycle._engine.engine import Engine
     from lifecycle._engine.loop import Alarm
+
+
+_SECONDS = Seconds(zero=True)
 
 
 class Preflight:
@@ -42,10 +46,15 @@ class Preflight:
             await one.over.wait()
         return [one.failure for one in self._all if one.failure is not None]
 
-    def end(self) -> None:
-        """Cut off those that still run: that is no failure."""
+    def end(self, within: float) -> None:
+        """Cut off those that still run: that is no failure.
+
+        Args:
+            within: how many seconds there are for it; asked again, there may be fewer.
+
+        """
         for one in self._all:
-            one.end()
+            one.end(within)
 
 
 class _Run:
@@ -55,10 +64,13 @@ class _Run:
         self._engine = engine
         self._check = check
         self._name = given_name_of(check)
+        given = getattr(check, "unwinds_in", None)
+        self._unwinds_in: float = given if _SECONDS.allows(given) else UNWIND
         self._scope = anyio.CancelScope()
         self._runs = False
         self._began = 0.0
         self._alarm: Alarm | None = None
+        self._patience_ends = 0.0
         self._awaiting: Any = None
         self.failure: BaseException | None = None
         self.over = Flag()
@@ -69,11 +81,18 @@ class _Run:
         self._runs = True
         self._engine.tasks.spawn(self._run, f"check {self._name}")
 
-    def end(self) -> None:
+    def end(self, within: float) -> None:
         """Cancel it; should it go on all the same, it is left behind."""
-        if self._runs and not self._scope.cancel_called:
+        if not self._runs or self.over.is_set:
+            return
+        now = self._engine.loop.now()
+        if self._alarm is None:
             self._scope.cancel()
-            self._alarm = self._engine.keeper.at(self._engine.loop.now() + UNWIND, self._abandon)
+            self._patience_ends = now + self._unwinds_in
+        else:
+            self._alarm.cancel()
+        until = min(self._patience_ends, now + within)
+        self._alarm = self._engine.keeper.at(until, self._abandon)
 
     async def _run(self) -> None:
         if not self._scope.cancel_called:  # else it was cut off before it ran, and is not called

@@ -85,7 +85,7 @@ class Shutdown:
             return
         self.note_request(reason, trigger, at=at)
         self.ask_for_code(exit_code)
-        self._engine.preflight.end()
+        self._engine.preflight.end(self._planned_time_left())
         self._note_shutdown()
         self._engine.apply(
             self._engine.machine.shut_down, delay=delay and self._engine.settings.drain_delay > 0
@@ -115,7 +115,7 @@ class Shutdown:
             return
         self._engine.account.verdict.forced_by = self.forced_by
         self.note_request("a second interrupt", Trigger.SIGNAL)
-        self._engine.preflight.end()
+        self._engine.preflight.end(min(FORCED_STOP, self._planned_time_left()))
         self._note_shutdown()
         self.share_out()
         end = min(self.patience_ends, self._forced_at + FORCED_STOP)
@@ -196,6 +196,10 @@ class Shutdown:
         reserve = self._engine.settings.effective_close_reserve
         own = now + min(LAST_SECOND, reserve / 2)
         return own if self._budget is None else min(own, max(self._budget.end, now + LEAST))
+
+    def _planned_time_left(self) -> float:
+        """What is left of it until everything is planned to have ended."""
+        return max(0.0, (self.time_left() or 0.0) - margin(self._engine.settings.grace_period))
 
     def time_left(self) -> float | None:
         """What is left of the grace period."""

@@ -6,7 +6,7 @@ import logging
 import os
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import anyio
 import anyio.lowlevel
@@ -14,7 +14,7 @@ import attrs
 
 from lifecycle.errors import DefinitionError, PreflightError, seconds
 from lifecycle.preflight._checks import demand_timeout, is_path, is_text, short
-from lifecycle.processes import LastLines, ProcessGroup, how_it_ended, why_not_executed
+from lifecycle.processes import LONGEST_END, LastLines, ProcessGroup, how_it_ended, why_not_executed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,6 +44,8 @@ class CommandPasses:
     """Environment variables for it, beside those of this process."""
     cwd: Path | None
     user: str | int | None
+    unwinds_in: ClassVar[float] = LONGEST_END
+    """How long it takes to end, at most, once a shutdown was asked for, in seconds."""
 
     async def __call__(self) -> None:
         """Run it.

@@ -44,6 +44,10 @@ _KILL_GRACE = 1.0
 _READ_AFTER_END = 0.5 if sys.platform == "win32" else 0.0
 
 
+LONGEST_END: Final = TERM_GRACE + _KILL_GRACE + 0.5
+"""How long it takes at most until a group has been ended so, in seconds, on a busy machine too."""
+
+
 class ProcessGroup:
     """A program that was started, with everything that it starts in its turn.
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -11,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from lifecycle import preflight
-from lifecycle.errors import DefinitionError, PreflightError
+from lifecycle import Outcome, Registry, System, preflight, running
+from lifecycle.errors import ClosedError, DefinitionError, PreflightError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from tests.edges.witness import Witness
 
@@ -462,3 +463,36 @@ def test_its_name_is_the_command() -> None:
     assert preflight.command([Path("/bin/x"), ""]).name == "/bin/x ''"
     assert preflight.command(["x"], name="migrate").name == "migrate"
     assert preflight.command(["x" * 200]).name == "x" * 79 + "…"
+
+
+async def test_a_command_that_a_shutdown_cuts_off_has_its_time_to_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What has to be rolled back is, and that is no failure of anything."""
+    shop = Registry("shop")
+    roll_back = "sleep 1; echo rolled back; exit 1"
+    shop.preflight(sh(f"trap '{roll_back}' TERM; echo up; sleep 1000 & wait", name="x"))
+    systems: list[System] = []
+
+    def once_it_is_up(record: logging.LogRecord) -> bool:
+        if record.getMessage() == "x: up":
+            systems[0].shut_down("a deploy")
+        return True
+
+    @contextlib.asynccontextmanager
+    async def companion(system: System) -> AsyncIterator[None]:
+        systems.append(system)
+        yield
+
+    logger = logging.getLogger(LOGGER)
+    logger.addFilter(once_it_is_up)
+    try:
+        with pytest.raises(ClosedError) as closed:
+            async with running(shop, companions=[companion]):
+                pass
+    finally:
+        logger.removeFilter(once_it_is_up)
+
+    assert closed.value.report is not None
+    assert (Outcome.CLEAN, ()) == (closed.value.report.outcome, closed.value.report.errors)
+    assert ("stdout", "x: rolled back", logging.INFO) in lines(caplog)
