@@ -52,7 +52,7 @@ def running(
             is, unless the system had failed before.
         ClosedError: from the ``async with``, a shutdown was asked for before the start was over.
         KeyboardInterrupt: from the ``async with``, after everything has been stopped: a hook or a
-            service was interrupted, and nothing went wrong.
+            service was interrupted, and nothing had gone wrong before.
         RuntimeError: from the ``async with``, it was entered before.
         TypeError: at once, the registry, the settings, a companion or an observer is something
             else.

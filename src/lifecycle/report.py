@@ -139,4 +139,4 @@ class Status(Record):
 
     def to_json(self) -> str:
         """The same as a JSON document, durations in seconds."""
-        return json.dumps(attrs.asdict(self), ensure_ascii=False)
+        return json.dumps(attrs.asdict(self), ensure_ascii=False, default=str)

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from lifecycle import Lifetime, Outcome, Registry, Settings, System
-from lifecycle.errors import ClosedError, PreflightError
+from lifecycle.errors import ClosedError, CrashedError, PreflightError
 from tests.engine.kit import Life, Lived, Noted, Spy
 
 if TYPE_CHECKING:
@@ -226,6 +226,38 @@ def test_keyboard_interrupt_in_a_hook(life: Life, hook: str, *, sync: bool) -> N
     assert ["database.start", "database.drain", "database.stop"] == life.words
     assert type(lived.error) is KeyboardInterrupt
     assert (130, ()) == (report.exit_code, report.errors)
+
+
+@pytest.mark.rule("R5")
+@pytest.mark.parametrize("first", ["interrupt", "crash"])
+def test_keyboard_interrupt_beside_an_error(life: Life, first: str) -> None:
+    """The first cause is raised, with the others in its notes: Ctrl-C is not caught as an error."""
+    shop = Registry("shop")
+
+    @shop.component
+    async def database() -> AsyncIterator[None]:
+        yield
+        if first == "crash":
+            raise KeyboardInterrupt
+        message = "connection lost"
+        raise OSError(message)
+
+    @shop.service(requires=[database])
+    async def orders() -> None:
+        await anyio.sleep(1)
+        raise KeyboardInterrupt if first == "interrupt" else ValueError
+
+    lived = life.live(shop, wait)
+    assert lived.error is not None
+    notes = getattr(lived.error, "__notes__", [])
+    if first == "interrupt":
+        assert type(lived.error) is KeyboardInterrupt
+        assert [
+            "also: StopError: the stop hook of 'database' failed: OSError: connection lost"
+        ] == (notes)
+    else:
+        assert isinstance(lived.error, CrashedError)
+    assert outcome(lived)[1] == 130
 
 
 @pytest.mark.rule("R5")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import uuid
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -187,6 +188,25 @@ def test_unavailable_for_no_reason(life: Life) -> None:
         return system.status().ready
 
     assert life.live(shop, body).result
+
+
+def test_what_is_given_as_a_text_and_is_none(life: Life) -> None:
+    """An error as the reason, an id as the work: their texts are taken, and can be written."""
+    shop = Registry("shop")
+    error: Any = OSError("no broker")
+    order: Any = uuid.UUID(int=7)
+
+    @shop.component
+    async def thing() -> None:
+        Lifetime.current().unavailable(error)
+
+    async def body(system: System) -> Any:
+        with system.hold(order):
+            return json.loads(system.status().to_json())
+
+    status = life.live(shop, body).result
+    assert "no broker" == status["components"]["thing"]["unavailable"]
+    assert [str(order)] == [work["what"] for work in status["in_flight"]]
 
 
 def test_an_extension_that_lapses(life: Life) -> None:

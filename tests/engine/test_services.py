@@ -991,3 +991,26 @@ def test_who_forgets_to_say_that_it_has_started(life: Life) -> None:
     assert error.endswith(
         "after 1 s: it is still starting, and has not called `started()` on its Lifetime"
     )
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("optional", [False, True])
+@pytest.mark.parametrize("waits_for", ["draining", "stopping"])
+def test_who_started_too_late_is_told_to_end(life: Life, waits_for: str, *, optional: bool) -> None:
+    """A cancellation does not reach a thread, nor who shields himself: he listens to that alone."""
+    shop = Registry("shop")
+
+    @shop.service(start_timeout=1, stop_timeout=5, optional=optional)
+    async def consumer(lifetime: Lifetime) -> None:
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(2)  # it connects
+            lifetime.started()
+            waits = {"draining": lifetime.wait_draining, "stopping": lifetime.wait_stopping}
+            await waits[waits_for]()
+            life.note("consumer ends")
+
+    lived = life.live(shop)
+    assert ["2 consumer ends"] == life.log
+    assert optional == (lived.error is None)
+    assert lived.report is not None
+    assert () == lived.report.abandoned

@@ -58,7 +58,7 @@ class Hold:
         self._is_entered = False
         self._scope: anyio.CancelScope | None = None
         self._token: Token[Hold | None] | None = None
-        self.what = what
+        self.what = what if type(what) is str else str(what)  # probes have to write it
         self.component = component
         self.began = 0.0
         self.cut = False

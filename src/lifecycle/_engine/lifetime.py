@@ -156,6 +156,10 @@ class Lifetime(Generic[V_contra]):
         """Take the service out of rotation, and keep it running: a broker is lost, say.
 
         The component's state and gate stay what they are.
+
+        Args:
+            reason: why, for people; of anything else, an error say, its text is taken.
+
         """
         self._host.engine.rotation.note(self._host.node.index, reason)
 

@@ -33,9 +33,10 @@ class Rotation:
         """Why a component is unavailable, if it is."""
         return self._unavailable.get(component)
 
-    def note(self, component: int, reason: str | None) -> None:
+    def note(self, component: int, why: object) -> None:
         """A component takes the service out of rotation or, with None, back; from any thread."""
         before = self._unavailable.pop(component, None)
+        reason = None if why is None else str(why)  # it has to be written, whatever it is
         if reason is not None:
             self._unavailable[component] = reason
         if reason == before:

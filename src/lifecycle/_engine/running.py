@@ -175,6 +175,11 @@ class Running:
                 add_note(error, f"also: {one_line(other)}")
             return
         is_cancelled = cancellation is not None or (error is not None and is_cancellation(error))
+        if engine.shutdown.was_interrupted_first and not isinstance(error, KeyboardInterrupt):
+            interrupt = KeyboardInterrupt()
+            for other in errors:
+                add_note(interrupt, f"also: {one_line(other)}")
+            raise interrupt
         if errors and not (is_cancelled and engine.cancelled is not None):
             # (In asyncio's teardown everything is cancelled: that goes on, and its log has them.)
             if error is not None and not is_cancellation(error):
@@ -182,7 +187,5 @@ class Running:
             with contextlib.suppress(AttributeError):
                 errors[0].__suppress_context__ = errors[0].__cause__ is not None
             raise errors[0]
-        if engine.account.verdict.interrupted and not isinstance(error, KeyboardInterrupt):
-            raise KeyboardInterrupt
         if error is None and cancellation is not None:
             raise cancellation

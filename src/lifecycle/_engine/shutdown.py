@@ -31,6 +31,8 @@ class Shutdown:
         """The type of what failed, where that is why; the reason then has its message."""
         self.asked_at: float | None = None
         """When the grace period began, on the loop's clock."""
+        self.was_interrupted_first = False
+        """Whether there was a KeyboardInterrupt, and no error before it."""
         self.forced_by: int | None = None
         """The number of the signal that forces the end, from its handler on."""
         self.on_time_left: Callable[[float], object] | None = None
@@ -135,6 +137,8 @@ class Shutdown:
             self.request(reason, delay=delay, exit_code=code_of(error))
         else:
             self._engine.account.verdict.interrupted = True
+            if not self._engine.account.errors:
+                self.was_interrupted_first = True
             self.request(f"KeyboardInterrupt in {who}", Trigger.SIGNAL, delay=False)
 
     def _note_shutdown(self) -> None:

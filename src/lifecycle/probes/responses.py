@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from lifecycle.states import Phase
 
-_encode = json.JSONEncoder(allow_nan=False).encode
+# Nothing that users have given may keep a probe from being answered.
+_encode = json.JSONEncoder(allow_nan=False, default=str).encode
 
 PHASE_HEADER: Final = "Lifecycle-Phase"
 JSON: Final = "application/json"
