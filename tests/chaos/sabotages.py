@@ -71,8 +71,8 @@ SABOTAGES: Final = [
         "K2",
         "the end is not waited for where it was cancelled from outside",
         "_engine/running.py",
-        "with engine.loop.new_scope(shield=True):\n            await outlast(engine.ended)",
-        "with engine.loop.new_scope():\n            await outlast(engine.ended)",
+        "with engine.loop.new_scope(shield=True):\n            while not engine.ended",
+        "with engine.loop.new_scope():\n            while not engine.ended",
     ),
     Sabotage(
         "S4",

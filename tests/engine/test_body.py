@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+import trio
 
 from lifecycle import Outcome, Registry, Settings, System, requires, running
 from lifecycle.errors import CrashedError, DrainTimeoutError, StopError
@@ -386,3 +388,80 @@ def test_a_crash_in_a_system_within_a_system(life: Life) -> None:
     assert "nested" == lived.error.component
     assert isinstance(lived.error.__cause__, CrashedError)
     assert "core" == lived.error.__cause__.component
+
+
+@pytest.mark.rule("R4", "D5")
+@pytest.mark.uvloop
+def test_a_group_of_the_body_that_fails_as_it_is_cancelled(life: Life) -> None:
+    """What is left of it is in the notes; everything is stopped, and the crash is raised."""
+    shop = Registry("shop")
+    shop.add(Noted(life, "database"), name="database")
+    crash_after(shop, 0.1)
+
+    async def flush() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            raise OopsError("flush")
+
+    async def body(system: System) -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(flush)
+            group.start_soon(anyio.sleep_forever)
+
+    lived = life.live(shop, body)
+    assert isinstance(lived.error, CrashedError)
+    assert lived.error.report is lived.report
+    assert any("in the body" in note for note in getattr(lived.error, "__notes__", []))
+    assert ["database.start", "database.drain", "database.stop"] == life.words
+
+
+@pytest.mark.rule("R4")
+@pytest.mark.uvloop
+def test_a_group_of_the_body_that_fails_as_it_is_cut_off(life: Life) -> None:
+    """Its own error leaves the body, without the cancellation that was ours."""
+    shop = Registry("shop")
+    shop.add(Noted(life, "database"), name="database")
+
+    async def flush() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            raise OopsError("flush")
+
+    async def main() -> None:
+        settings = Settings(drain_timeout=0.1)
+        async with running(shop, settings) as system, anyio.create_task_group() as group:
+            group.start_soon(flush)
+            group.start_soon(anyio.sleep_forever)
+            system.shut_down()
+
+    with pytest.raises(DrainTimeoutError) as raised:
+        life.run(main)
+    assert any("in the body: " in note for note in getattr(raised.value, "__notes__", []))
+    assert ["database.start", "database.drain", "database.stop"] == life.words
+
+
+@pytest.mark.rule("R5", "K2")
+def test_an_interrupt_while_the_end_is_waited_for(life: Life) -> None:
+    """It is raised in the main task of trio, shielded or not; all is stopped before."""
+    if life.backend != "trio":
+        pytest.skip("asyncio cancels its main task instead")
+    shop = Registry("shop")
+
+    @trio.lowlevel.enable_ki_protection
+    def interrupt(number: int) -> None:
+        signal.raise_signal(number)
+
+    @shop.component
+    async def database() -> AsyncIterator[None]:
+        yield
+        interrupt(signal.SIGINT)
+        await anyio.sleep(1)
+        life.note("stopped")
+
+    lived = life.live(shop)
+    assert ["1 stopped"] == life.log
+    assert type(lived.error) is KeyboardInterrupt
+    assert lived.report is not None
+    assert 130 == lived.report.exit_code

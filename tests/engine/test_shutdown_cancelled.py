@@ -514,3 +514,24 @@ def test_cancelled_before_it_is_entered(life: Life) -> None:
 
     assert life.run(main)
     assert [] == life.log
+
+
+@pytest.mark.rule("D10")
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_deadline_around_a_body_that_ended_by_itself(life: Life, *, asked: bool) -> None:
+    """It shortens the shutdown, also one that the body has asked for before it ended."""
+    shop = Registry("shop")
+    part(shop, "database", stop=forever)
+
+    async def main() -> None:
+        settings = Settings(stop_timeout=20)
+        with anyio.move_on_after(5):
+            async with running(shop, settings, observers=[life.observe]) as system:
+                await anyio.sleep(1)
+                if asked:
+                    system.shut_down()
+                    await anyio.sleep(1)
+
+    with pytest.raises(StopError):
+        life.run(main)
+    assert "5 closed: incomplete, 75" == end(life)[-1]

@@ -280,8 +280,8 @@ SABOTAGES: Final = [
         "D10",
         "a cancellation from outside reaches the shutdown",
         "_engine/running.py",
-        "with engine.loop.new_scope(shield=True):\n            await outlast(engine.ended)",
-        "with engine.loop.new_scope():\n            await outlast(engine.ended)",
+        "with engine.loop.new_scope(shield=True):\n            while not engine.ended",
+        "with engine.loop.new_scope():\n            while not engine.ended",
     ),
     Sabotage(
         "D11",

@@ -35,6 +35,11 @@ class Body:
         self.was_cut = False
         engine.body = self
 
+    @property
+    def was_cancelled(self) -> bool:
+        """Whether it was told to end, by a crash or at the end of the time to drain."""
+        return self._scope.cancel_called
+
     def begin(self) -> None:
         """The start is over: it counts from this instant, though its task is yet to run."""
         self._began = self._engine.loop.now()
@@ -59,11 +64,16 @@ class Body:
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool:
-        """It has ended; says whether what it raised was only our own cancellation."""
-        ours = bool(self._scope.__exit__(kind, error, traceback))
+    ) -> BaseException | None:
+        """It has ended; returns what it raised, without our own cancellation."""
+        left = error
+        try:
+            if self._scope.__exit__(kind, error, traceback):
+                left = None
+        except BaseException as rest:  # noqa: BLE001  trio raises what is left of a group
+            left = rest
         self.give_up()
-        return ours
+        return left
 
     def settle(self) -> None:
         """It is in flight no longer."""

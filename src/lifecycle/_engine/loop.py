@@ -104,7 +104,7 @@ class Loop:
         """
         try:
             self._call_soon(function)
-        except RuntimeError:  # asyncio's; trio's RunFinishedError is one
+        except (RuntimeError, OSError):  # asyncio's; trio's RunFinishedError, or its closed socket
             return False
         return True
 

@@ -110,14 +110,14 @@ class Nested(Running):
             assert self._body is not None  # noqa: S101  it was entered
             self._body.cancel()
 
-    def _ask(self, engine: Engine, error: BaseException | None) -> None:
+    def _ask(self, engine: Engine, error: BaseException | None, *, by_itself: bool) -> None:
         self._is_asked = True
         left = self._owner.time_left
         if error is not None and not self._is_up:
             # A start that was cancelled has as long to unwind as a stop may take.
             left = self._owner.system.settings.stop_timeout
         engine.shutdown.bound(engine.loop.now() + left - margin(left))
-        super()._ask(engine, error)
+        super()._ask(engine, error, by_itself=by_itself)
 
     async def _outlast(self, engine: Engine) -> None:
         if not self._is_up:

@@ -93,12 +93,17 @@ class Running:
     ) -> bool:
         """Shut down, if that has not happened, and wait until everything has ended."""
         assert self._body is not None  # noqa: S101  it was entered
-        if self._body.leave(kind, error, traceback):
-            error = None
-        await self._end(error)
-        return error is None
+        left = self._body.leave(kind, error, traceback)
+        await self._end(left, by_itself=not self._body.was_cancelled)
+        if left is not None and left is not error:
+            before = left.__context__
+            try:
+                raise left
+            finally:
+                left.__context__ = before  # and not the group that it is a part of
+        return left is None
 
-    async def _end(self, error: BaseException | None) -> None:
+    async def _end(self, error: BaseException | None, *, by_itself: bool = False) -> None:
         """Wait for the end of everything, and raise the one error that there is to raise."""
         engine, group = self._engine, self._group
         assert engine is not None  # noqa: S101  it was entered
@@ -107,7 +112,7 @@ class Running:
             # asyncio's teardown cancels every task: what has not run by then never will.
             group.start_soon(engine.run, name="lifecycle: system")
         failed_before = engine.shutdown.reason is not None and bool(engine.account.errors)
-        self._ask(engine, error)
+        self._ask(engine, error, by_itself=by_itself)
         cancellation: BaseException | None = None
         try:
             await self._outlast(engine)
@@ -130,16 +135,20 @@ class Running:
         self._raise(engine, error, cancellation, failed_before=failed_before)
 
     async def _outlast(self, engine: Engine) -> None:
-        """Wait until no task is left, whatever is cancelled meanwhile."""
+        """Wait until no task is left, whatever is cancelled, or interrupted, meanwhile."""
         with engine.loop.new_scope(shield=True):
-            await outlast(engine.ended)
+            while not engine.ended.is_set():
+                try:
+                    await outlast(engine.ended)
+                except KeyboardInterrupt as interrupt:  # noqa: PERF203  trio's, shielded or not
+                    engine.shutdown.interrupted(interrupt, "the end of running", delay=False)
 
-    def _ask(self, engine: Engine, error: BaseException | None) -> None:
+    def _ask(self, engine: Engine, error: BaseException | None, *, by_itself: bool) -> None:
         if error is not None and is_cancellation(error):
             reason = "it was cancelled from outside"
             engine.shutdown.request(reason, Trigger.CANCELLATION, delay=False)
             return
-        self._bound(engine)
+        self._bound(engine, by_itself=by_itself)
         if error is None:
             engine.shutdown.request("the body has ended", Trigger.END, delay=False)
         elif isinstance(error, (SystemExit, KeyboardInterrupt)):
@@ -149,11 +158,14 @@ class Running:
             engine.shutdown.note_failure(reason, error)
             engine.shutdown.request(reason, delay=False)
 
-    def _bound(self, engine: Engine) -> None:
-        """The body has ended by itself: how much time there is may be decided around it."""
+    def _bound(self, engine: Engine, *, by_itself: bool) -> None:
+        """The body has ended: how much time there is may be decided around it.
+
+        Not where the roll-back of a start, or a crash, has its own.
+        """
         now, lifetime = engine.loop.now(), current.get()
         deadline = anyio.current_effective_deadline()
-        if engine.shutdown.budget is None and deadline > now:
+        if deadline > now and (by_itself or engine.shutdown.budget is None):
             # One that has passed is a cancellation, and bounds nothing.
             engine.shutdown.bound(deadline)
         if lifetime is not None and lifetime.time_left > 0:
