@@ -72,15 +72,11 @@ def run(
                 running = overseer.running(registry, companions, observers)
             except DefinitionError as error:
                 raise _refused(error) from None
-            is_interrupted = False
-            try:
-                anyio.run(_main, running, **options)
-            except RunError:
-                pass  # it is in the report
-            except KeyboardInterrupt:
-                is_interrupted = True
+            left_by = _run_loop(running, options)
         report = overseer.report
-    if is_interrupted:
+    if isinstance(left_by, SystemExit):
+        report = _left_by(left_by, report)
+    elif left_by is not None:
         if report is None:  # it had not begun
             raise SystemExit(INTERRUPTED)
         if report.outcome is not Outcome.FORCED:
@@ -93,20 +89,60 @@ def run(
     raise SystemExit(report.exit_code)
 
 
-async def _main(running: Running) -> None:
-    # Of an interrupt that nobody takes asyncio makes a cancellation of this task, which nobody else
-    # cancels; trio raises it.
-    cancelled = anyio.get_cancelled_exc_class()
+def _run_loop(running: Running, options: dict[str, Any]) -> BaseException | None:
+    """Run the event loop; returns what it was left by that is not in the report."""
     try:
-        async with running as system:
-            try:
-                await system.closed()
-            except cancelled:
-                if system.shutdown_reason is None:  # else it may be our own
-                    raise KeyboardInterrupt from None
-                raise
-    except cancelled:
-        raise KeyboardInterrupt from None
+        anyio.run(_main, running, **options)
+    except RunError:
+        return None
+    except (KeyboardInterrupt, SystemExit) as raised:
+        return raised
+    except BaseException as raised:
+        # What asyncio makes of an interrupt that nobody takes is a cancellation of the main task,
+        # and not always a KeyboardInterrupt again.
+        asyncio = sys.modules.get("asyncio")
+        if asyncio is None or not isinstance(raised, asyncio.CancelledError):
+            raise
+        return KeyboardInterrupt()
+    return None
+
+
+async def _main(running: Running) -> None:
+    async with running as system:
+        try:
+            await system.closed()
+        except anyio.get_cancelled_exc_class():
+            # Of an interrupt asyncio makes a cancellation of this task; trio raises it.
+            if system.shutdown_reason is None and not _loop_ends():  # else it may be our own
+                raise KeyboardInterrupt from None
+            raise
+
+
+def _loop_ends() -> bool:
+    """Whether asyncio ends its loop, since some task has raised a SystemExit: it cancels them all.
+
+    An interrupt cancels this one alone. Before Python 3.11 tasks do not tell.
+    """
+    asyncio = sys.modules.get("asyncio")
+    try:
+        this = None if asyncio is None else asyncio.current_task()
+    except RuntimeError:
+        return False
+    if asyncio is None or this is None or not hasattr(this, "cancelling"):
+        return False
+    return any(task.cancelling() for task in asyncio.all_tasks() if task is not this)
+
+
+def _left_by(raised: SystemExit, report: Report | None) -> Report:
+    """What is to be told where the loop was left by a SystemExit, in a task that is no hook's."""
+    if report is None:
+        raise raised
+    code = raised.code if isinstance(raised.code, int) else int(raised.code is not None)
+    sys.stderr.write(
+        f"lifecycle: a task raised SystemExit({raised.code!r}), for which asyncio ends its loop "
+        "and cancels every task. Raise it in a hook, or call `shut_down(exit_code=…)`.\n"
+    )
+    return attrs.evolve(report, exit_code=code)
 
 
 def _refused(error: DefinitionError) -> SystemExit:

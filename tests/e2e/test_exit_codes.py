@@ -24,6 +24,7 @@ from tests.e2e.kit import running_program
         ("ends and a stop fails", 75),
         ("work is cut off", 75),
         ("a service exits", 9),
+        ("a child of a service exits", 9),
         ("a stop exits", 9),
         ("a stop is interrupted", 130),
         ("main returns 0", 0),
@@ -50,6 +51,14 @@ def test_exit_code(backend: str, end: str, code: int) -> None:
     with running_program(__file__, "exit_codes", backend, end) as process:
         assert process.wait() == code
     assert process.said == (["run returned"] if code == 0 else [])
+
+
+def test_who_ended_the_loop_is_told(backend: str) -> None:
+    """It was not what asyncio cancelled for it: the exit of a child ends its loop."""
+    with running_program(__file__, "exit_codes", backend, "a child of a service exits") as process:
+        assert process.wait() == 9
+    assert ("a task raised SystemExit(9)" in process.output) == (backend != "trio")
+    assert "Exit code 9" in process.output
 
 
 def test_wrong_settings_are_78(backend: str) -> None:

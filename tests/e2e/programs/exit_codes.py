@@ -81,12 +81,21 @@ async def work(life: Lifetime, database: str = requires(database)) -> None:
         raise RuntimeError(message)
     elif END == "a service exits":
         sys.exit(9)
+    elif END == "a child of a service exits":
+        async with anyio.create_task_group() as group:
+            group.start_soon(exits_in_a_child)
+            await life.wait_draining()
     elif END == "work is cut off":
         system.shut_down()
         with life.hold("work"):
             await anyio.sleep_forever()
     else:
         system.shut_down()
+
+
+async def exits_in_a_child() -> None:
+    """For this asyncio ends its loop."""
+    sys.exit(9)
 
 
 def exits() -> None:
