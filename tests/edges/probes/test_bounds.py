@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
+import h11
 import pytest
 
 from lifecycle import Registry, Settings
@@ -19,11 +20,14 @@ from lifecycle.probes import Bounds
 from tests.edges.probes.kit import GENEROUS, Client, codes_in, connected, get, said, serving
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from lifecycle.probes import ProbeServer
 
 pytestmark = pytest.mark.anyio
 
 HEAD = b"GET /ready HTTP/1.1\r\nHost: shop\r\n"
+OK = 200
 NEVER = 1000.0
 """A bound that is not to be reached, in seconds."""
 
@@ -61,10 +65,21 @@ async def test_a_request_in_drops_has_no_more_time() -> None:
 async def test_a_second_request_has_its_own_time() -> None:
     """That for the first byte is the idle time; from then on that of a request."""
     bounds = Bounds(request_time=0.05, idle_time=NEVER)
-    async with serving(bounds=bounds) as (_, server), connected(server) as client:
-        assert 200 == (await client.get("/ready")).code
+    async with serving(bounds=bounds) as (_, server), answered(server) as client:
         await client.send(HEAD)
         assert b"" == await client.rest()
+
+
+@contextlib.asynccontextmanager
+async def answered(server: ProbeServer) -> AsyncIterator[Client]:
+    """A connection that has had an answer: on a busy machine not the first one is fast enough."""
+    code = 0
+    while code != OK:
+        async with connected(server) as client:
+            with contextlib.suppress(h11.RemoteProtocolError, anyio.BrokenResourceError, OSError):
+                code = (await client.get("/ready")).code
+            if code == OK:
+                yield client
 
 
 async def test_an_idle_connection_is_closed() -> None:
