@@ -599,6 +599,28 @@ def was_interrupted(story: Story) -> bool:
     )
 
 
+def was_interrupted_first(story: Story) -> bool:
+    """Whether a KeyboardInterrupt came before anything had gone wrong, and not in its instant."""
+    if story.is_real:
+        return False  # there all is one instant
+    interrupts = [
+        _left_at(story, call)
+        for call in story.calls
+        if isinstance(call.raised, KeyboardInterrupt) and _asks(story, call)
+    ]
+    troubles = [at for entry in story.log if (at := _trouble_at(entry)) is not None]
+    return bool(interrupts) and min(interrupts) < min(troubles, default=math.inf) - EPSILON
+
+
+def _trouble_at(entry: object) -> float | None:
+    kinds = (events.ComponentCrashed, events.WorkCancelled, events.HookAbandoned)
+    if isinstance(entry, events.Event) and (
+        isinstance(entry, kinds) or getattr(entry, "error", None) is not None
+    ):
+        return entry.at
+    return None
+
+
 def _asks(story: Story, call: Call) -> bool:
     """Whether what a call raised asks for the end: it came from where that means it."""
     closed = story.place(events.Closed)

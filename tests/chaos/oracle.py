@@ -520,6 +520,10 @@ def the_first_error_is_raised(story: Story) -> Iterator[str]:
     first = errors[0] if errors else None
     bodies = story.of(BODY, "body")
     own = bodies[0].raised if bodies else None
+    if own is None and facts.was_interrupted_first(story) and not _is_interrupt(error):
+        yield f"an interrupt came first, and {error!r} was raised"
+    if _is_interrupt(error) and facts.was_interrupted(story):
+        first = error  # it may have come before all errors, or in the same instant
     if (own is not None or first is not None) and error not in (own, first):
         yield f"the first is {first!r}, the body raised {own!r}, and {error!r} was raised"
     if first is not None and own is None and error is not first:
@@ -529,6 +533,10 @@ def the_first_error_is_raised(story: Story) -> Iterator[str]:
     notes = [note for note in getattr(error, "__notes__", ()) if note.startswith("also")]
     if len(notes) < len(errors) - 1:
         yield f"of {len(errors)} errors {len(notes)} are in the notes"
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    return isinstance(error, KeyboardInterrupt)
 
 
 @holds("D10")

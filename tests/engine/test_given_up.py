@@ -390,3 +390,49 @@ def test_a_native_cancellation_while_a_start_is_in_its_thread() -> None:
     asyncio.run(main())
 
     assert ["opened", "closed"] == log
+
+
+@pytest.mark.rule("D8")
+def test_what_is_said_of_what_was_left_behind(life: Life) -> None:
+    """When it was cancelled, not when it was given up; a stop that was not called did not hang."""
+    shop = Registry("shop")
+
+    async def deaf(seconds: float) -> None:
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(seconds)
+
+    class Jobs:
+        async def start(self) -> None:
+            pass
+
+        async def drain(self) -> None:
+            await deaf(100)
+
+        async def stop(self) -> None:
+            pass
+
+    jobs = shop.add(Jobs(), name="jobs", drain_timeout=3, stop_timeout=2)
+
+    @jobs.check
+    async def works(_: Jobs) -> None:
+        await deaf(200)
+
+    @asynccontextmanager
+    async def exporter(system: System) -> AsyncIterator[None]:
+        yield
+        await deaf(300)
+
+    async def body(system: System) -> None:
+        await system.check()
+
+    errors = life.live(shop, body, companions=[exporter]).errors
+    ignored = "and was cancelled; it ignored that and was abandoned"
+    cut = "its 3 s to drain ran out; its drain was cancelled"
+    left = "its drain hook, which was left behind, still ran"
+    assert [
+        f"StopError: the check hook of 'jobs' had not ended after 0.8 s {ignored}",
+        f"DrainTimeoutError: 'jobs' had not drained when {cut}",
+        f"StopError: the drain hook of 'jobs' had not ended after 3 s {ignored}",
+        f"StopError: the stop hook of 'jobs' could not be called within 2 s: {left}",
+        f"StopError: the stop hook of 'exporter' had not ended after 1 s {ignored}",
+    ] == errors

@@ -922,6 +922,45 @@ def test_an_object_that_leaves_a_group_open_and_has_no_stop(life: Life) -> None:
     assert "holder" == lived.error.component
 
 
+class Poller:
+    """Leaves a group open from its start on."""
+
+    async def start(self) -> None:
+        """Open it."""
+        self.group = anyio.create_task_group()
+        await self.group.__aenter__()
+        self.group.start_soon(anyio.sleep_forever)
+
+
+class LeavingPoller(Poller):
+    """Its stop does not close it."""
+
+    async def stop(self) -> None:
+        """Do nothing."""
+
+
+class FailingPoller(Poller):
+    """Its stop fails before it can close it."""
+
+    async def stop(self) -> None:
+        """Fail."""
+        message = "no connection"
+        raise ValueError(message)
+
+
+@pytest.mark.rule("K1")
+@pytest.mark.uvloop
+@pytest.mark.parametrize("poller", [Poller, LeavingPoller, FailingPoller])
+def test_a_group_that_no_stop_closes(life: Life, poller: type[Poller]) -> None:
+    """What is to be mended is said all the same, on every loop."""
+    shop = Registry("shop")
+    shop.add(poller(), name="poller")
+    lived = life.live(shop)
+    assert isinstance(lived.error, StartError)
+    assert isinstance(lived.error.__cause__, InvalidComponentError)
+    assert "holds a task group or a cancel scope open" in str(lived.error)
+
+
 def test_a_grace_period_of_almost_nothing(life: Life) -> None:
     """Everything is asked to end, and the end comes in time."""
     shop = Registry("shop")

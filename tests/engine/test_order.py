@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -368,3 +369,34 @@ def test_running_is_entered_once(life: Life) -> None:
             await context.__aenter__()
 
     life.run(main)
+
+
+@pytest.mark.rule("G2")
+def test_companions_and_checks_begin_in_order(life: Life) -> None:
+    """In that of their declaration, on trio too."""
+    names = ["a", "b", "c", "d"]
+    orders: set[tuple[str, ...]] = set()
+
+    for _ in range(10):
+        shop, begun = Registry("shop"), list[str]()
+
+        def companion(name: str, begun: list[str] = begun) -> Any:
+            @contextlib.asynccontextmanager
+            async def named(system: System) -> AsyncIterator[None]:
+                begun.append(name)
+                yield
+
+            return named
+
+        def check(name: str, begun: list[str] = begun) -> Any:
+            async def named() -> None:
+                begun.append(name.upper())
+
+            return named
+
+        for name in names:
+            shop.preflight(check(name))
+        assert life.live(shop, companions=[companion(name) for name in names]).error is None
+        orders.add(tuple(begun))
+
+    assert {(*names, *(name.upper() for name in names))} == orders

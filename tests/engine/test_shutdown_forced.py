@@ -111,6 +111,23 @@ def test_two_are_immediate(life: Life) -> None:
     assert "3.75 closed: forced, 130" == end(life)[-1]
 
 
+@pytest.mark.rule("D7")
+def test_a_stop_that_hangs_leaves_the_last_second_to_what_follows(life: Life) -> None:
+    """Also where it hung already: that is when people press Ctrl-C once more."""
+    shop = Registry("shop")
+    database = part(shop, "database", stop=0.5)
+    part(shop, "cache", stop=forever, requires=database)
+
+    interrupted(life, shop, 1, 2)
+
+    assert [
+        "1 cache stops",
+        "3 cache stopped",
+        "3 database stops",
+        "3.5 database stopped",
+    ] == [line for line in end(life) if " stop" in line and "companion" not in line]
+
+
 def test_two_out_of_a_start(life: Life) -> None:
     """What is starting is cancelled, what was ready is stopped without a drain."""
     shop = Registry("shop")

@@ -1,11 +1,22 @@
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 
-from lifecycle import Lifetime, Outcome, Registry, Retry, Settings, System, requires, running
+from lifecycle import (
+    Lifetime,
+    Outcome,
+    Registry,
+    Retry,
+    Settings,
+    System,
+    events,
+    requires,
+    running,
+)
 from lifecycle.errors import (
     ClosedError,
     StartError,
@@ -714,3 +725,62 @@ def test_an_attempt_that_hangs_after_others_have_failed(life: Life) -> None:
     assert error.endswith(
         "after 1 s: it is still starting, and attempt 2 failed (ValueError: broken)"
     )
+
+
+@pytest.mark.rule("S5")
+@pytest.mark.parametrize("sync", [False, True])
+def test_two_that_fail_in_one_moment(life: Life, *, sync: bool) -> None:
+    """Neither has failed because of the other: both did not start, and so their events say."""
+    shop = Registry("shop")
+    failed: list[events.Event] = []
+    both = threading.Barrier(2)
+
+    def declare(name: str) -> None:
+        async def fails() -> None:
+            await anyio.sleep(1)
+            raise OSError(name)
+
+        def fails_in_its_thread() -> None:
+            both.wait(60)
+            raise OSError(name)
+
+        shop.component(fails_in_its_thread if sync else fails, name=name)
+
+    declare("database")
+    declare("redis")
+
+    def note(event: events.Event) -> None:
+        if isinstance(event, events.ComponentStarted) and isinstance(event.error, StartError):
+            failed.append(event)
+
+    lived = life.live(shop, observers=[note])
+    if life.backend != "trio" or sync:  # there the second is cancelled before it can fail
+        assert {
+            "StartError: 'database' did not start: OSError: database",
+            "StartError: 'redis' did not start: OSError: redis",
+        } == set(lived.errors)
+        assert 2 == len(failed)
+
+
+@pytest.mark.rule("S5")
+def test_one_that_fails_as_it_unwinds(life: Life) -> None:
+    """Its cleanup has failed, and not its start."""
+    shop = Registry("shop")
+
+    @shop.component
+    async def database() -> None:
+        await anyio.sleep(1)
+        raise OSError
+
+    @shop.component
+    async def redis() -> None:
+        try:
+            await anyio.sleep(2)
+        finally:
+            message = "cleanup"
+            raise ValueError(message)
+
+    assert [
+        "StartError: 'database' did not start: OSError",
+        "StopError: the start hook of 'redis' failed: ValueError: cleanup",
+    ] == life.live(shop).errors

@@ -30,6 +30,14 @@ def is_of_the_end(error: BaseException) -> bool:
     return is_only(error, (cancelled, ClosedError, WorkCancelledError))
 
 
+def knows_of_the_end(error: BaseException) -> bool:
+    """Whether an exception was raised where it was known that the system shuts down."""
+    behind: BaseException | None = leaf(error)
+    while behind is not None and not is_of_the_end(behind):
+        behind = behind.__context__
+    return behind is not None
+
+
 def is_cut_work(error: BaseException) -> bool:
     """Whether an exception is that of work that was cut off, and of nothing else."""
     kinds = (anyio.get_cancelled_exc_class(), WorkCancelledError)

@@ -93,6 +93,7 @@ class _One:
         self._scope = anyio.CancelScope()
         self._manager: Any = None
         self._began = 0.0
+        self._cancelled_after = 0.0
 
     def begin(self, limit: float) -> None:
         """Enter it, within a limit."""
@@ -100,10 +101,11 @@ class _One:
         self._began = engine.loop.now()
         engine.tell(events.CompanionStarting, companion=self.name)
         self.alarm = engine.keeper.at(self._began + limit, self.expire)
-        engine.tasks.spawn(self.run, self.name)
+        engine.turns.give(functools.partial(engine.tasks.spawn, self.run, self.name))
 
     async def run(self) -> None:
         engine = self._engine
+        engine.turns.taken()
         error: BaseException | None = None
         task = engine.loop.current_task()
         engine.gates.before_all[task] = self.name
@@ -149,6 +151,7 @@ class _One:
     def _cancel(self, patience: float) -> None:
         self._scope.cancel()
         engine = self._engine
+        self._cancelled_after = engine.loop.now() - self._began
         last = engine.shutdown.companions_end + UNWIND / 5
         until = min(engine.loop.now() + patience, last)
         self.alarm = engine.keeper.at(until, self._abandon)
@@ -158,7 +161,7 @@ class _One:
         hook: Hook = "stop" if self._is_in else "start"
         stack = stacks.of(getattr(self._manager, "gen", None))
         duration = engine.loop.now() - self._began
-        error = StopError(self.name, hook, duration, abandoned=True)
+        error = StopError(self.name, hook, self._cancelled_after, abandoned=True)
         engine.account.abandoned.append(Abandoned(self.name, hook, stack))
         engine.account.note(error)
         engine.tell(events.HookAbandoned, component=self.name, hook=hook, stack=stack)

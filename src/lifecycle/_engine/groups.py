@@ -40,6 +40,8 @@ async def none_left_open(
         # Nobody but its stop can close what is open.
         try:
             await stop()
+        except Exception as failure:  # noqa: BLE001  that is not what is to be mended first
+            error = error or failure
         finally:
             _leave(scope, error)
         raise InvalidComponentError(name, LEFT_OPEN) from error

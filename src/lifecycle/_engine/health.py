@@ -126,6 +126,7 @@ class Inquiry:
         self._name = name
         self._runs = False
         self._began = 0.0
+        self._cancelled_after = 0.0
         self._last: CheckResult | None = None
         self._at = 0.0
         self._scope = anyio.CancelScope()
@@ -252,15 +253,19 @@ class Inquiry:
         self._answered.set()
 
     def _cancel(self) -> None:
-        self._scope.cancel()
+        if not self._scope.cancel_called:
+            self._scope.cancel()
+            self._cancelled_after = self._engine.loop.now() - self._began
         if self._alarm is not None:
             self._alarm.cancel()
 
     def _abandon(self) -> None:
         """It was cancelled, and goes on: that is said, and nobody waits for it."""
         self.over.set()
-        stack, duration = stacks.of(self._awaiting), self._engine.loop.now() - self._began
-        self._engine.stops.left_behind(self._node.name, "check", stack, duration, self._node.index)
+        stack = stacks.of(self._awaiting)
+        self._engine.stops.left_behind(
+            self._node.name, "check", stack, self._cancelled_after, self._node.index
+        )
 
     def _say(self, error: str | None, message: str | None) -> None:
         before, now = self._last, self._engine.loop.now()

@@ -58,6 +58,8 @@ class Host(Timed):
     """What the last attempt to start it that failed has raised, where another one follows."""
     failed_attempts = 0
     """How many there have been by then."""
+    stop_was_called = False
+    """Whether its task came to that; a drain that is left behind may keep it from it."""
     own_check: Callable[[], Any] | None = None
     """The check that the object itself brings."""
     context: contextvars.Context | None = None
@@ -279,6 +281,7 @@ class Host(Timed):
         return None
 
     async def _stop(self) -> None:
+        self.stop_was_called = True
         self._hook_scope = self._scope
         if self._life.spans:
             if self.expired:

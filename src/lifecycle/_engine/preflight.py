@@ -70,6 +70,7 @@ class _Run:
         self._runs = False
         self._began = 0.0
         self._alarm: Alarm | None = None
+        self._cancelled_after = 0.0
         self._patience_ends = 0.0
         self._awaiting: Any = None
         self.failure: BaseException | None = None
@@ -79,7 +80,8 @@ class _Run:
     def begin(self) -> None:
         """Let it run."""
         self._runs = True
-        self._engine.tasks.spawn(self._run, f"check {self._name}")
+        spawn = self._engine.tasks.spawn
+        self._engine.turns.give(functools.partial(spawn, self._run, f"check {self._name}"))
 
     def end(self, within: float) -> None:
         """Cancel it; should it go on all the same, it is left behind."""
@@ -88,6 +90,7 @@ class _Run:
         now = self._engine.loop.now()
         if self._alarm is None:
             self._scope.cancel()
+            self._cancelled_after = now - self._began
             self._patience_ends = now + self._unwinds_in
         else:
             self._alarm.cancel()
@@ -95,6 +98,7 @@ class _Run:
         self._alarm = self._engine.keeper.at(until, self._abandon)
 
     async def _run(self) -> None:
+        self._engine.turns.taken()
         if not self._scope.cancel_called:  # else it was cut off before it ran, and is not called
             failure = await self._ask()
             if self.over.is_set:
@@ -127,8 +131,8 @@ class _Run:
         return None
 
     def _abandon(self) -> None:
-        stack, duration = stacks.of(self._awaiting), self._engine.loop.now() - self._began
-        self._engine.stops.left_behind(self._name, "check", stack, duration)
+        stack = stacks.of(self._awaiting)
+        self._engine.stops.left_behind(self._name, "check", stack, self._cancelled_after)
         self.over.set()
 
 

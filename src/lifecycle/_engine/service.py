@@ -25,6 +25,7 @@ class ServiceHost(Host):
     stop. A main is ready once it runs and drains by ending.
     """
 
+    stop_was_called = True  # to end is what it consists of
     _said = False
     _is_ready = False
     _asked: Drain | Stop | None = None

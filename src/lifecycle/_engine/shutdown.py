@@ -123,9 +123,7 @@ class Shutdown:
         end = min(self.patience_ends, self._forced_at + FORCED_STOP)
         self._set_budget(Budget(end=end, stops_end=end, drains_end=self._engine.loop.now()))
         self._engine.apply(self._engine.machine.force)
-        for host in self._engine.hosts:
-            if host is not None:
-                host.limit_to(end)
+        self._engine.stops.limit_to(end)
         self._engine.companions.hurry()
 
     def interrupted(self, error: BaseException, who: str, *, delay: bool = True) -> None:
@@ -178,9 +176,7 @@ class Shutdown:
             return
         self._set_budget(self._budget.ending_by(self._bound, self._engine.loop.now()))
         self._engine.drains.hurry()
-        for host in self._engine.hosts:
-            if host is not None:
-                host.limit_to(self._budget.stops_end)
+        self._engine.stops.limit_to(self._budget.stops_end)
 
     def _set_budget(self, new: Budget) -> None:
         self._budget = new

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from lifecycle import events
 from lifecycle._core.component import Kind
-from lifecycle._engine.cancellation import exit_in, is_of_the_end
+from lifecycle._engine.cancellation import exit_in, is_of_the_end, knows_of_the_end
 from lifecycle._engine.gates import OPEN
 from lifecycle._engine.host import Host
 from lifecycle._engine.service import ServiceHost
 from lifecycle.errors import (
     ClosedError,
+    InvalidComponentError,
     RunError,
     StartError,
     StartTimeoutError,
@@ -98,10 +99,11 @@ class Starts:
             return
         self._engine.account.times["start"].setdefault(node.index, duration)
         if host.expired or host.cancelled:
+            failure = None
             if error is not None and not is_of_the_end(error):
-                self._failed_while_unwinding(host, error)
+                failure = self._failed_while_unwinding(host, error)
             if host.cancelled:
-                self.given_up(node, duration)
+                self.given_up(node, duration, failure)
             self._engine.mark(node.index)
             self._engine.apply(self._engine.machine.unwound, node.index)
         elif (asks := exit_in(error)) is not None:
@@ -112,28 +114,38 @@ class Starts:
         else:
             self._start_failed(host, _start_error(node, error), unwinding=False)
 
-    def given_up(self, node: Node, duration: float) -> None:
-        """A start has ended because the whole start was given up: that is no failure of its own."""
+    def given_up(self, node: Node, duration: float, failure: RunError | None = None) -> None:
+        """A start has ended because the whole start was given up: that is no failure of its own.
+
+        Args:
+            node: whose.
+            duration: how long it took, in seconds.
+            failure: where it had failed by itself, all the same.
+
+        """
+        if not isinstance(failure, StartError):
+            failure = ClosedError(node.name, self._engine.shutdown.reason or "")
         self._engine.tell(
-            events.ComponentStarted,
-            component=node.name,
-            duration=duration,
-            error=ClosedError(node.name, self._engine.shutdown.reason or ""),
+            events.ComponentStarted, component=node.name, duration=duration, error=failure
         )
 
-    def _failed_while_unwinding(self, host: Host, error: BaseException) -> None:
-        failure = host.start_failure
+    def _failed_while_unwinding(self, host: Host, error: BaseException) -> RunError | None:
+        failure: RunError | None = host.start_failure
         if (asks := exit_in(error)) is not None:
             self._engine.shutdown.interrupted(asks, f"the start of {host.node.name!r}")
         if failure is not None:
             failure.__cause__ = failure.__cause__ or error
         elif asks is None:
-            unwinding = StopError(host.node.name, "start")
-            unwinding.__cause__ = error
+            if knows_of_the_end(error):
+                failure = StopError(host.node.name, "start")
+                failure.__cause__ = error
+            else:  # it failed in the same moment, or in its thread, which no cancellation reaches
+                failure = _start_error(host.node, error)
             if host.node.optional:
-                self._engine.account.of_component(unwinding, host.node.index)
+                self._engine.account.of_component(failure, host.node.index)
             else:
-                self._engine.account.incomplete(unwinding, host.node.index)
+                self._engine.account.incomplete(failure, host.node.index)
+        return failure
 
     def _start_failed(self, host: Host, error: RunError, *, unwinding: bool) -> None:
         component = host.node.index
@@ -247,5 +259,13 @@ def _start_error(node: Node, error: BaseException | None) -> StartError:
     if isinstance(error, StartError) and error.component == node.name:
         return error
     failure = StartError(node.name)
-    failure.__cause__ = None if error is None else leaf(error)
+    failure.__cause__ = None if error is None else _left_open(leaf(error))
     return failure
+
+
+def _left_open(error: BaseException) -> BaseException:
+    """What is to be told where our own scopes cannot be left, since one in them is still open."""
+    behind: BaseException | None = error
+    while isinstance(behind, RuntimeError):
+        behind = behind.__context__
+    return behind if isinstance(behind, InvalidComponentError) else error

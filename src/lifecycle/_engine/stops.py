@@ -49,6 +49,18 @@ class Stops:
         host.stopping.set()
         host.order(command)
 
+    def limit_to(self, end: float) -> None:
+        """There is less time than there was: for the hooks that run, and for those after them."""
+        now = self._engine.loop.now()
+        for host in self._engine.hosts:
+            if host is None:
+                continue
+            if host.hook == "stop":
+                followers = self._followers[host.node.index]
+                host.limit_to(budget.hook_deadline(now, math.inf, end, followers))
+            else:
+                host.limit_to(end)
+
     def has_stopped(self, host: Host, error: BaseException | None) -> None:
         """A stop hook has ended."""
         node = host.node
@@ -72,7 +84,9 @@ class Stops:
     def abandoned(self, host: Host, hook: Hook, stack: str) -> None:
         """A hook went on after its cancellation: go on without it."""
         node = host.node
-        self.left_behind(node.name, hook, stack, host.cancelled_after, node.index)
+        never_called = hook == "stop" and not host.stop_was_called
+        after, index = host.cancelled_after, node.index
+        self.left_behind(node.name, hook, stack, after, index, never_called=never_called)
         if hook == "start":
             if host.cancelled:
                 self._engine.starts.given_up(node, self._engine.loop.now() - host.began)
@@ -83,13 +97,20 @@ class Stops:
         else:
             self._stopped(node.index, self._engine.loop.now() - host.began)
 
-    def left_behind(
-        self, name: str, hook: Hook, stack: str, duration: float, component: int | None = None
+    def left_behind(  # noqa: PLR0913  what there is to say of it
+        self,
+        name: str,
+        hook: Hook,
+        stack: str,
+        duration: float,
+        component: int | None = None,
+        *,
+        never_called: bool = False,
     ) -> None:
         """Say that something went on after its cancellation: a hook of a component, or a check."""
         self._engine.account.abandoned.append(Abandoned(name, hook, stack))
         self._engine.tell(events.HookAbandoned, component=name, hook=hook, stack=stack)
-        error = StopError(name, hook, duration, abandoned=True)
+        error = StopError(name, hook, duration, abandoned=True, never_called=never_called)
         self._engine.account.incomplete(error, component)
 
     def _stopped(self, component: int, duration: float) -> None:
