@@ -64,7 +64,7 @@ class _Run:
         self._engine = engine
         self._check = check
         self._name = given_name_of(check)
-        given = getattr(check, "unwinds_in", None)
+        given: Any = getattr(check, "unwinds_in", None)
         self._unwinds_in: float = given if _SECONDS.allows(given) else UNWIND
         self._scope = anyio.CancelScope()
         self._runs = False
