@@ -72,7 +72,7 @@ def serve(backend: Any, ports: Connection) -> None:
         ports.send((server.port, probes.port))
         await anyio.sleep_forever()
 
-    lifecycle.run(shop, Settings(), backend=backend, companions=[probes])
+    lifecycle.run(shop, Settings(check_ttl=1), backend=backend, companions=[probes])
 
 
 # --- clients -------------------------------------------------------------------------------------

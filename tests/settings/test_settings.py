@@ -45,7 +45,7 @@ def test_defaults() -> None:
         "close_reserve": None,
         "stop_timeout": 10,
         "check_timeout": 0.8,
-        "check_ttl": 1,
+        "check_ttl": 0,
         "probes": None,
         "unavailable_code": 503,
         "probe_details": False,

@@ -99,10 +99,12 @@ class Settings(Record):
     """For the stop of each component that does not say its own."""
     check_timeout: float = attrs.field(default=0.8, converter=as_float, validator=Seconds())
     """For each check that a probe makes; a kubelet waits 1 s for it (``timeoutSeconds``)."""
-    check_ttl: float = attrs.field(default=1.0, converter=as_float, validator=Seconds(zero=True))
+    check_ttl: float = attrs.field(default=0.0, converter=as_float, validator=Seconds(zero=True))
     """For how long the answer of a check is good: probes that come within it are given the same.
 
-    A kubelet asks every 10 s (``periodSeconds``); this is for those who ask more often."""
+    A kubelet asks every 10 s (``periodSeconds``), and is to be told what is so now; this is for a
+    check that costs much, where others ask more often. Those who ask at the same time share one
+    run of it in any case."""
     probes: str | None = attrs.field(
         default=None,
         validator=rule(lambda value: value is None or is_address(value), f"{ADDRESS}, or None"),
