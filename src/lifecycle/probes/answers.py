@@ -32,6 +32,8 @@ class Answer:
     """Those that were asked for, or all, each with what its checks said."""
     unknown: tuple[str, ...] = ()
     """Names that were asked for and that no component has; the answer is not ok then."""
+    started: bool = False
+    """Whether the start of the system was done."""
 
 
 async def ask(system: System, probe: Probe, components: Sequence[str] = ()) -> Answer:
@@ -76,6 +78,7 @@ async def ask(system: System, probe: Probe, components: Sequence[str] = ()) -> A
         reason=told.reason,
         components={n: told.components[n] for n in named} if components else told.components,
         unknown=unknown,
+        started=status.started,
     )
 
 

@@ -65,11 +65,12 @@ class Codes:
     health_while_shutting_down: int | None = attrs.field(default=200, validator=_check_code)
     """Of ``/health`` once a shutdown was asked for; None: as before."""
     ready_while_shutting_down: int | None = attrs.field(default=None, validator=_check_code)
-    """Of ``/ready`` likewise; None: `unavailable`, since it is not ready."""
+    """Of ``/ready`` likewise, where the start was done; None: `unavailable`, as it is not ready."""
 
-    def of(self, probe: str, *, ok: bool, shutting_down: bool) -> int:
+    def of(self, probe: str, *, ok: bool, shutting_down: bool, started: bool = True) -> int:
         """The code of an answer."""
-        if shutting_down and probe in ("health", "ready"):
+        # Where a start is rolled back, nobody has been sent here yet, and nobody is to be.
+        if shutting_down and (probe == "health" or (probe == "ready" and started)):
             code: int | None = getattr(self, f"{probe}_while_shutting_down")
             if code is not None:
                 return code

@@ -117,7 +117,8 @@ async def _probe(system: System, probe: Probe, names: list[str], codes: Codes) -
         "reason": answer.reason,
         "components": _components(answer.components),
     }
-    code = codes.of(probe, ok=answer.ok, shutting_down=answer.reason is not None)
+    shutting_down = answer.reason is not None
+    code = codes.of(probe, ok=answer.ok, shutting_down=shutting_down, started=answer.started)
     return json_response(code, answer.phase, content)
 
 

@@ -73,7 +73,8 @@ class ProbeServer:
             health_while_shutting_down: the code of ``/health`` once a shutdown was asked for. The
                 default keeps a platform from killing what is still finishing its work; None: as
                 before the shutdown.
-            ready_while_shutting_down: the code of ``/ready`` likewise; None: `unavailable_code`.
+            ready_while_shutting_down: the code of ``/ready`` likewise, where the start was done:
+                one that is rolled back has never been ready; None: `unavailable_code`.
             bounds: what the port may cost.
 
         Raises:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import attrs
 import pytest
 
+import lifecycle
 from lifecycle import Lifetime, Registry, Settings
-from lifecycle.errors import SettingsError
+from lifecycle.errors import SettingsError, StartError
 from lifecycle.probes import ProbeServer
 from tests.edges.probes.kit import LONG, PATHS, connected, get, said, serving
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 pytestmark = pytest.mark.anyio
 
@@ -217,6 +221,29 @@ async def test_before_the_shutdown_the_choice_does_not_count() -> None:
 
     async with serving(shop, ready_while_shutting_down=200) as (_, server):
         assert 503 == (await get(server, "/ready")).code
+
+
+@pytest.mark.rule("P1")
+async def test_what_has_never_started_is_not_ready_while_it_is_rolled_back() -> None:
+    """Whatever the code of ``/ready`` in a shutdown: nobody was sent there, and nobody is to be."""
+    server = ProbeServer("127.0.0.1:0", ready_while_shutting_down=200)
+    shop = Registry("shop")
+    seen: list[int] = []
+
+    @shop.component
+    async def first() -> AsyncIterator[None]:
+        yield
+        seen.append((await get(server, "/ready")).code)
+
+    @shop.component(requires=[first])
+    async def second() -> None:
+        raise ValueError
+
+    with pytest.raises(StartError):
+        async with lifecycle.running(shop, companions=[server]):
+            pass
+
+    assert [503] == seen
 
 
 @pytest.mark.parametrize("code", [0, 100, 199, 204, 205, 304, 600, -1, "503", 503.0])

@@ -11,19 +11,39 @@ import inspect
 import logging
 from typing import TYPE_CHECKING, Any
 
+import anyio
 from hypercorn.app_wrappers import ASGIWrapper
+
+from lifecycle.errors import is_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from lifecycle.asgi import ASGIApp
+    from lifecycle.asgi import ASGIApp, Receive, Scope, Send
 
 _logger = logging.getLogger("lifecycle.integrations.hypercorn")
 
 
 def wrapped(app: ASGIApp) -> Any:
-    """Give an app as hypercorn calls it."""
-    framework: Any = app  # hypercorn has types of its own for each message
+    """Give an app as hypercorn calls it.
+
+    What is no error, as a SystemExit is none, and comes out of the app is made one: hypercorn logs
+    that, and answers it by a 500, as other servers do with all that an app raises. In the task that
+    it has for the call, a SystemExit would end the event loop.
+    """
+
+    async def contained(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await app(scope, receive, send)
+        except (Exception, GeneratorExit):
+            raise
+        except BaseException as error:
+            if is_only(error, (anyio.get_cancelled_exc_class(),)):
+                raise
+            message = f"the app has raised {error!r}, which ends the call, and nothing else"
+            raise RuntimeError(message) from error
+
+    framework: Any = contained  # hypercorn has types of its own for each message
     return ASGIWrapper(framework)
 
 

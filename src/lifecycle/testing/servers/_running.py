@@ -124,7 +124,41 @@ async def a_crash_of_the_lifespan_is_one_of_the_component(stage: Stage) -> None:
     expect(GoneError, type(report.errors[0].__cause__), "the cause of the error")
 
 
+async def an_exit_ends_one_request(stage: Stage) -> None:
+    """`SystemExit` and `KeyboardInterrupt` in a handler are answered by 500, and the rest goes on.
+
+    So does what comes in a group, as from a task group of the app's.
+    """
+
+    class Exiting(App):
+        async def exits(self, request: Request) -> None:
+            raise SystemExit(7)
+
+        async def interrupts(self, request: Request) -> None:
+            raise KeyboardInterrupt
+
+        async def exits_in_a_group(self, request: Request) -> None:
+            async with anyio.create_task_group():
+                raise SystemExit(7)
+
+    shop, server = stage.shop(Exiting())
+
+    async def body(system: System) -> None:
+        for path in ("/exits", "/interrupts", "/exits_in_a_group"):
+            async with connected(server) as client:
+                await client.ask(path)
+                expect(b" 500 ", (await client.until(b"\r\n"))[8:13], f"the answer to {path}")
+        async with connected(server) as client:
+            expect(b"hello", (await client.get("/"))[-5:], "the end of the answer to another one")
+
+    report = await stage.run(shop, body)
+
+    expect(Outcome.CLEAN, report.outcome, "the outcome")
+    expect(0, report.exit_code, "the exit code")
+
+
 PROMISES = promises(
+    an_exit_ends_one_request,
     requests_are_work_of_the_component,
     signals_are_not_touched,
     several_can_run_at_once,
