@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 # To be loaded is what the planner does: who makes a plan while a system runs waits for no import.
 import lifecycle._planning.planner  # pyright: ignore[reportUnusedImport]
@@ -14,7 +14,7 @@ from lifecycle._engine.running import Running
 from lifecycle.settings import given_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from lifecycle._engine.companions import Companion
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from lifecycle.events import Observer
     from lifecycle.registry import Registry
     from lifecycle.settings import Settings
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 def running(
@@ -88,16 +91,44 @@ def to_run(
         ImportError: the extra that serves probes is not installed, and settings ask for them.
     """
     settings = given_settings(settings, taker)
-    companions, observers = tuple(companions), tuple(observers)  # an iterator gives them once
+    companions, observers = given_around(taker, companions, observers)
+    plan = _plan_of(taker, registry, settings)
+    check_settings(plan, settings)
+    return plan, settings, (*_accompanying(settings, companions), *companions), observers
+
+
+def given_around(
+    taker: str, companions: Iterable[T], observers: Iterable[Observer]
+) -> tuple[tuple[T, ...], tuple[Observer, ...]]:
+    """Take what accompanies a run, and what observes it.
+
+    Args:
+        taker: what it was passed to.
+        companions: what accompanies the system.
+        observers: what is told every event.
+
+    Raises:
+        TypeError: one of these is something else.
+    """
+    companions = _listed(taker, "companions", companions)
     for companion in companions:
         if not callable(companion):
             message = f"{taker} takes companions that can be called, and {companion!r} cannot"
             raise TypeError(message)
+    observers = _listed(taker, "observers", observers)
     for observer in observers:
         refuse(taker, observer)
-    plan = _plan_of(taker, registry, settings)
-    check_settings(plan, settings)
-    return plan, settings, (*_accompanying(settings, companions), *companions), observers
+    return companions, observers
+
+
+def _listed(taker: str, what: str, given: Iterable[U]) -> tuple[U, ...]:
+    """Take several; an iterator gives them once."""
+    try:
+        each = iter(given)
+    except TypeError:
+        message = f"{taker} takes {what} in a list, not {given!r}"
+        raise TypeError(message) from None
+    return tuple(each)
 
 
 def _plan_of(taker: str, registry: object, settings: Settings) -> Plan:

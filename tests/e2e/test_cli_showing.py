@@ -19,7 +19,7 @@ ODD = """\
 
     shop = Registry('the "shop"')
     tracing = shop.component(name="tracing", optional=True)(lambda: 1)
-    config = shop.component(name='a "config"', wants=[tracing], after=[tracing])(lambda: 1)
+    config = shop.component(name='für "config"', wants=[tracing], after=[tracing])(lambda: 1)
 """
 LIFE = """\
     import anyio
@@ -113,7 +113,7 @@ def test_what_the_page_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             ---
             flowchart LR
                 0["tracing"]:::optional
-                1["a #quot;config#quot;"]
+                1["für #quot;config#quot;"]
                 0 -.-> 1
                 linkStyle 0 stroke-width:4px
                 classDef optional stroke-dasharray:4
@@ -126,8 +126,8 @@ def test_what_the_page_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
                 rankdir=LR
                 node [shape=box]
                 "tracing" [style=dashed]
-                "a \"config\""
-                "tracing" -> "a \"config\"" [style=dashed, penwidth=3]
+                "für \"config\""
+                "tracing" -> "für \"config\"" [style=dashed, penwidth=3]
             }
             """,
         ),

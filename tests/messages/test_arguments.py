@@ -7,11 +7,17 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import fastapi
 import pytest
 
 import lifecycle
+from lifecycle import errors, testing
 from lifecycle.apart import apart
+from lifecycle.asgi import InFlight
+from lifecycle.integrations import granian, grpc, guest, hypercorn, process, uvicorn
+from lifecycle.integrations.fastapi import lifespan
 from lifecycle.nested import nested
+from lifecycle.probes import ProbeServer, status_app
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -50,6 +56,8 @@ TAKERS: dict[str, Callable[..., Any]] = {
         (["shop"], {}, "takes a Registry, or a plan of one, not 'shop'"),
         ([lifecycle], {}, "takes a Registry, or a plan of one, not <module 'lifecycle'"),
         ([SHOP, {}], {}, "takes Settings(…), not {}"),
+        ([SHOP], {"companions": 5}, "takes companions in a list, not 5"),
+        ([SHOP], {"observers": 5}, "takes observers in a list, not 5"),
         ([SHOP], {"companions": [3]}, "takes companions that can be called, and 3 cannot"),
         ([SHOP], {"observers": ["log"]}, "takes observers that can be called, and 'log' cannot"),
         ([SHOP], {"observers": [ASYNC]}, "takes observers that are called and not awaited, and "),
@@ -63,6 +71,56 @@ def test_running_something_else(
     with pytest.raises(TypeError) as caught:
         TAKERS[taker](*arguments, **options)
     assert str(caught.value).startswith(f"{taker} {said}")
+
+
+GIVEN: Any = 5
+APP: Any = fastapi.FastAPI()
+SOCKETS = "server() takes sockets that are bound, as in `sockets=[…]`, not "
+
+
+@pytest.mark.parametrize(
+    ("pass_it", "said"),
+    [
+        (lambda: lifespan(GIVEN), "lifespan() takes a Registry, not 5"),
+        (lambda: lifespan(SHOP, GIVEN), "lifespan() takes Settings(…), not 5"),
+        (lambda: lifespan(SHOP, companions=GIVEN), "lifespan() takes companions in a list, not 5"),
+        (lambda: guest.wrap(APP, GIVEN), "wrap() takes a Registry, not 5"),
+        (lambda: guest.wrap(APP, SHOP, observers=GIVEN), "wrap() takes observers in a list, not 5"),
+        (lambda: uvicorn.server(APP, sockets=GIVEN), f"{SOCKETS}5"),
+        (lambda: hypercorn.server(APP, sockets=[GIVEN]), f"{SOCKETS}[5]"),
+        (lambda: granian.server(APP, sockets=(GIVEN,)), f"{SOCKETS}(5,)"),
+        (lambda: InFlight(APP, GIVEN), "InFlight() takes a System or a Lifetime, not 5"),
+        (lambda: status_app(GIVEN), "status_app() takes a System, not 5"),
+        (lambda: testing.verify(GIVEN), "verify() takes a Registry, not 5"),
+        (lambda: testing.verify(SHOP, None, GIVEN), "verify() takes Settings(…), not 5"),
+        (lambda: testing.live(SHOP, None, GIVEN), "a life under test takes Settings(…), not 5"),
+    ],
+)
+def test_passing_something_else_to_what_is_around(pass_it: Callable[[], Any], said: str) -> None:
+    """It is refused where it is passed, by who takes it, and not when a server begins."""
+    with pytest.raises(TypeError) as caught:
+        pass_it()
+    assert said == str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("declare", "said"),
+    [
+        (lambda: grpc.server(print, address=GIVEN), "address is 5, but must be "),
+        (lambda: grpc.health_server(GIVEN), "address is 5, but must be an address, "),
+        (lambda: ProbeServer(unavailable_code=99), "unavailable_code is 99, but must be "),
+        (lambda: process.process(["x"], env=GIVEN), "process: env maps names to texts, 5 does not"),
+        (
+            lambda: process.process(["x"], success=GIVEN),
+            "process: success is 5, but must be exit codes, as in (0, 143)",
+        ),
+    ],
+)
+def test_declaring_something_impossible(declare: Callable[[], Any], said: str) -> None:
+    """What cannot be used is named as whoever has written it has named it."""
+    with pytest.raises(errors.DefinitionError) as caught:
+        declare()
+    assert str(caught.value).startswith(said)
 
 
 @pytest.mark.parametrize("which", ["companions", "observers"])

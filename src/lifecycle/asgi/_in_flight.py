@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-from typing import TYPE_CHECKING, Any
+from types import NoneType
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 from lifecycle import Lifetime, System
@@ -52,7 +53,13 @@ class InFlight:
                 that of the component in whose context the call runs. Where there is none, calls go
                 through untouched.
 
+        Raises:
+            TypeError: that is something else.
+
         """
+        if not isinstance(cast("object", system), (System, Lifetime, NoneType)):
+            message = f"InFlight() takes a System or a Lifetime, not {system!r}"
+            raise TypeError(message)
         self.app = app
         self._owner = system
 

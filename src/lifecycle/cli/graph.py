@@ -79,7 +79,7 @@ _MERMAID: Final = {"requires": "-->", "wants": "-.->", "after": "-. after .->"}
 def mermaid(name: str, plan: Plan) -> Iterator[str]:
     """Write the graph in the language of Mermaid."""
     yield "---"
-    yield f"title: {json.dumps(name)}"
+    yield f"title: {_quoted(name)}"
     yield "---"
     yield "flowchart LR"
     for node in plan.components:
@@ -101,16 +101,20 @@ _GRAPHVIZ: Final = {"requires": "solid", "wants": "dashed", "after": "dotted"}
 
 def graphviz(name: str, plan: Plan) -> Iterator[str]:
     """Write the graph in the language of Graphviz."""
-    yield f"digraph {json.dumps(name)} {{"
+    yield f"digraph {_quoted(name)} {{"
     yield "    rankdir=LR"
     yield "    node [shape=box]"
     for node in plan.components:
-        yield f"    {json.dumps(node.name)}{' [style=dashed]' if node.optional else ''}"
+        yield f"    {_quoted(node.name)}{' [style=dashed]' if node.optional else ''}"
     for edge in edges(plan):
-        first, then = (json.dumps(plan.components[i].name) for i in (edge.first, edge.then))
+        first, then = (_quoted(plan.components[i].name) for i in (edge.first, edge.then))
         width = ", penwidth=3" if edge.critical else ""
         yield f"    {first} -> {then} [style={_GRAPHVIZ[edge.relation]}{width}]"
     yield "}"
 
 
 _FORMATS: Final = {"mermaid": mermaid, "graphviz": graphviz}
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

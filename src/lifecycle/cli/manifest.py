@@ -29,7 +29,8 @@ DESCRIPTION = """\
 Write a Kubernetes manifest: a Deployment, or a Job where the registry has a main. Its probes, its
 terminationGracePeriodSeconds and its environment follow from the plan, and from settings, which are
 read from the environment and become part of the manifest. Where LIFECYCLE_GRACE_PERIOD is not set,
-it is what the shutdown takes at worst.
+it is what the shutdown takes at worst; or, where something has no drain_timeout, and so drains for
+as long as there is, the default of 25 seconds.
 """
 
 _PREFIX: Final = "LIFECYCLE_"

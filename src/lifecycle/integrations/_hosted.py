@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import math
+import socket
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,7 +22,6 @@ from lifecycle.integrations._websockets import Websockets
 from lifecycle.sockets import bind, listen
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import AsyncGenerator, Sequence
 
     from lifecycle import Component
@@ -56,7 +56,7 @@ class HostedServer(Living):
         """Made by ``server()``; nothing is bound yet.
 
         Raises:
-            TypeError: the app is none, or an option is wrong.
+            TypeError: the app, or a socket, is none, or an option is wrong.
 
         """
         super().__init__()
@@ -66,7 +66,7 @@ class HostedServer(Living):
         self._app = app
         self._host = host
         self._port = port
-        self._given = None if sockets is None else list(sockets)
+        self._given = None if sockets is None else _sockets(sockets)
         self._lifespan: Mode = options.pop("lifespan", "auto")
         self._configure(options)
         self._addresses = _addresses(self._given or ())
@@ -204,6 +204,17 @@ def require_asyncio(software: str) -> None:
             f"{software} runs on asyncio and uvloop, and not on trio: `lifecycle.run(…, backend=…)`"
         )
         raise RuntimeError(message) from None
+
+
+def _sockets(given: Any) -> list[socket.socket]:
+    try:
+        sockets: list[Any] = list(given)
+    except TypeError:
+        sockets = [None]
+    if not all(isinstance(one, socket.socket) for one in sockets):
+        message = f"server() takes sockets that are bound, as in `sockets=[…]`, not {given!r}"
+        raise TypeError(message)
+    return sockets
 
 
 def _addresses(sockets: Sequence[socket.socket]) -> tuple[tuple[str, int], ...]:

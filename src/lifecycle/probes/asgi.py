@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from types import NoneType
+from typing import TYPE_CHECKING, cast
 
 import anyio
 
+from lifecycle import System
 from lifecycle.asgi import system_of
 from lifecycle.probes.routes import respond
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from lifecycle import System
     from lifecycle.asgi import ASGIApp, Receive, Scope, Send
 
 _LAST_WORD = 0.5
@@ -38,7 +39,13 @@ def status_app(system: System | None = None) -> ASGIApp:
             in the scope (see :func:`lifecycle.asgi.system_of`). Where there is none, a call is a
             `LookupError`.
 
+    Raises:
+        TypeError: it is something else.
+
     """
+    if not isinstance(cast("object", system), (System, NoneType)):
+        message = f"status_app() takes a System, not {system!r}"
+        raise TypeError(message)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":

@@ -60,12 +60,12 @@ class Codes:
 
     """
 
-    unavailable: int = attrs.field(default=503, validator=_check_code)
+    unavailable_code: int = attrs.field(default=503, validator=_check_code)
     """Of a probe that is not ok."""
     health_while_shutting_down: int | None = attrs.field(default=200, validator=_check_code)
     """Of ``/health`` once a shutdown was asked for; None: as before."""
     ready_while_shutting_down: int | None = attrs.field(default=None, validator=_check_code)
-    """Of ``/ready`` likewise, where the start was done; None: `unavailable`, as it is not ready."""
+    """Of ``/ready`` likewise, where the start was done; None: `unavailable_code`."""
 
     def of(self, probe: str, *, ok: bool, shutting_down: bool, started: bool = True) -> int:
         """The code of an answer."""
@@ -74,7 +74,7 @@ class Codes:
             code: int | None = getattr(self, f"{probe}_while_shutting_down")
             if code is not None:
                 return code
-        return OK if ok else self.unavailable
+        return OK if ok else self.unavailable_code
 
 
 def headers(

@@ -63,7 +63,7 @@ async def respond(
         return _not_found(system)
     if method not in METHODS:
         return not_allowed(system, METHODS)
-    codes = Codes(unavailable=system.settings.unavailable_code) if codes is None else codes
+    codes = Codes(unavailable_code=system.settings.unavailable_code) if codes is None else codes
     names = parse_qs(query, keep_blank_values=True, errors="replace").get(COMPONENT, [])
     if route in PROBES:
         response = await _probe(system, PROBES[route], names, codes)

@@ -86,7 +86,7 @@ class ProbeServer:
         self._address = address
         self._has_code = unavailable_code is not None
         self._codes = Codes(
-            unavailable=503 if unavailable_code is None else unavailable_code,
+            unavailable_code=503 if unavailable_code is None else unavailable_code,
             health_while_shutting_down=health_while_shutting_down,
             ready_while_shutting_down=ready_while_shutting_down,
         )
@@ -169,7 +169,7 @@ class ProbeServer:
     def _codes_for(self, system: System) -> Codes:
         if self._has_code:
             return self._codes
-        return attrs.evolve(self._codes, unavailable=system.settings.unavailable_code)
+        return attrs.evolve(self._codes, unavailable_code=system.settings.unavailable_code)
 
 
 def _written(host: str, port: int) -> str:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 import lifecycle
-from lifecycle import Settings, events
+from lifecycle import events
 from lifecycle.errors import one_line
 from lifecycle.instruments import instrumented
+from lifecycle.settings import given_settings
 from lifecycle.testing._leftovers import Leftovers
 from lifecycle.testing._transcript import Transcript
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-    from lifecycle import Plan, Registry, Report, System
+    from lifecycle import Plan, Registry, Report, Settings, System
     from lifecycle.events import Observer
     from lifecycle.instruments import Instrument
     from lifecycle.testing.faults import Fault
@@ -61,7 +62,7 @@ class Life(AbstractAsyncContextManager["System", None]):
         instruments: Sequence[Instrument] = (),
     ) -> None:
         """Nothing happens before it is entered."""
-        self.settings = attrs.evolve(Settings() if settings is None else settings, probes=None)
+        self.settings = attrs.evolve(given_settings(settings, "a life under test"), probes=None)
         self.faults = tuple(faults)
         self.events: list[events.Event] = []
         self._instruments = (*self.faults, *instruments)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib.util
 import logging
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
 
+from lifecycle import Registry
 from lifecycle.errors import plural
+from lifecycle.settings import given_settings
 from lifecycle.testing._asks import Asks
 from lifecycle.testing._cases import Case, Hooks, cases
 from lifecycle.testing._living import lived
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Literal
 
-    from lifecycle import Plan, Registry, Settings
+    from lifecycle import Plan, Settings
     from lifecycle.testing._living import Body, LifeUnderTest
 
     Backend = Literal["asyncio", "trio"]
@@ -158,6 +160,10 @@ class _Verifier:
     def __init__(
         self, registry: Registry, body: Body | None, settings: Settings | None, source: Source
     ) -> None:
+        if not isinstance(cast("object", registry), Registry):
+            message = f"verify() takes a Registry, not {registry!r}"
+            raise TypeError(message)
+        given_settings(settings, "verify()")
         self.plan = registry.plan(settings)
         self.hooks = Hooks()
         self.cases: list[Case] = []

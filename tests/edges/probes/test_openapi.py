@@ -84,7 +84,7 @@ async def test_every_answer_is_described(path: str) -> None:
 
 def test_the_codes_are_those_that_were_chosen() -> None:
     """All that are possible, and no others."""
-    codes = Codes(unavailable=429, ready_while_shutting_down=500)
+    codes = Codes(unavailable_code=429, ready_while_shutting_down=500)
     paths = description(codes)["paths"]
 
     found = {path: sorted(paths[path]["get"]["responses"]) for path in ("/health", "/ready")}

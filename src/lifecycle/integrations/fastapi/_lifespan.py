@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from lifecycle.asgi import STATE_KEY
+from lifecycle.integrations._given import given
 from lifecycle.integrations.guest import living
 
 if TYPE_CHECKING:
@@ -50,7 +51,11 @@ def lifespan(
         companions: what accompanies the system, as for :func:`lifecycle.running`.
         observers: what is told every event.
 
+    Raises:
+        TypeError: one of these is something else.
+
     """
+    companions, observers = given("lifespan()", registry, settings, companions, observers)
 
     @contextlib.asynccontextmanager
     async def life(api: Starlette) -> AsyncGenerator[Mapping[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from lifecycle.errors import SettingsError
 from lifecycle.integrations._threads import outlasted
@@ -27,6 +27,9 @@ class Address:
             SettingsError: it is none.
 
         """
+        expected = f'{EXPECTED}, or "unix:PATH"'
+        if not isinstance(cast("object", text), str):
+            raise SettingsError("address", text, expected)
         self._text = text
         self._is_tcp = not text.startswith(_NO_TCP)
         self._host: str | None = None
@@ -35,7 +38,6 @@ class Address:
             try:
                 self._host, self._wanted = parse_address(text)
             except ValueError:
-                expected = f'{EXPECTED}, or "unix:PATH"'
                 raise SettingsError("address", text, expected) from None
         self.port = self._wanted
         """The port; where it was 0, the one that was found, once somebody listens there."""

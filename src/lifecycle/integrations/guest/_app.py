@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lifecycle.asgi import STATE_KEY
 from lifecycle.errors import one_line
+from lifecycle.integrations._given import given
 from lifecycle.integrations.guest._living import living
 
 if TYPE_CHECKING:
@@ -38,7 +39,11 @@ def wrap(
         companions: what accompanies the system, as for :func:`lifecycle.running`.
         observers: what is told every event.
 
+    Raises:
+        TypeError: one of these is something else.
+
     """
+    companions, observers = given("wrap()", registry, settings, companions, observers)
     return Guest(app, registry, settings, companions, observers)
 
 

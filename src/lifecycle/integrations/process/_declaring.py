@@ -143,9 +143,13 @@ def _check(options: ProcessOptions) -> None:
 
 
 def _program(argv: object, ready: object, options: ProcessOptions) -> Program:
-    variables: Any = dict(options.get("env") or {})
+    env: Any = options.get("env") or {}
+    try:
+        variables: dict[Any, Any] = dict(env)
+    except (TypeError, ValueError):
+        variables = {None: None}
     if not all(isinstance(word, str) for item in variables.items() for word in item):
-        problem = f"process: env maps names to texts, {variables!r} does not"
+        problem = f"process: env maps names to texts, {env!r} does not"
         raise DefinitionError(problem)
     if ready is not None and not isinstance(ready, Ready):
         problem = (
@@ -161,5 +165,16 @@ def _program(argv: object, ready: object, options: ProcessOptions) -> Program:
         ready=ready or AtOnce(),
         stop_signal=options.get("stop_signal", signal.SIGTERM),
         signal_all=options.get("signal_all", False),
-        success=frozenset(options.get("success", (0,))),
+        success=_success(options.get("success", (0,))),
     )
+
+
+def _success(given: Any) -> frozenset[int]:
+    try:
+        codes: list[Any] = list(given)
+    except TypeError:
+        codes = [None]
+    if not all(isinstance(code, int) for code in codes):
+        problem = f"process: success is {given!r}, but must be exit codes, as in (0, 143)"
+        raise DefinitionError(problem)
+    return frozenset(codes)
