@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import SocketListener
 
 if TYPE_CHECKING:
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
     from anyio.abc import SocketStream, TaskStatus
     from anyio.streams.stapled import MultiListener
+
+_TURNS = 20
+"""More turns of the loop than an accepted connection needs until it is handled."""
 
 
 @contextlib.asynccontextmanager
@@ -28,6 +32,7 @@ async def handling(
     (one,) = listener.listeners
     assert isinstance(one, SocketListener)
     over = anyio.Event()
+    accepting = anyio.CancelScope(shield=True)
 
     async def begin(
         stream: SocketStream, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
@@ -38,7 +43,7 @@ async def handling(
 
     async def accept() -> None:
         try:
-            with contextlib.suppress(anyio.ClosedResourceError), anyio.CancelScope(shield=True):
+            with contextlib.suppress(anyio.ClosedResourceError), accepting:
                 while True:
                     await tasks.start(begin, await one.accept())
         finally:
@@ -51,5 +56,11 @@ async def handling(
         finally:
             with anyio.CancelScope(shield=True):
                 await one.aclose()
+                # Who was between two accepts when it was closed waits for ever (anyio looks for
+                # that before a checkpoint, not after it). A connection that was accepted has begun
+                # by then.
+                for _ in range(_TURNS):
+                    await anyio.lowlevel.checkpoint()
+                accepting.cancel()
                 await over.wait()
             tasks.cancel_scope.cancel()
