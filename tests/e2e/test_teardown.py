@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from tests.e2e.kit import GENEROUS, running_program
+from tests.e2e.kit import GENEROUS, running_program, running_source
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TORN_DOWN = [
     "uvicorn asyncio",
@@ -25,3 +30,49 @@ def test_a_teardown_at_any_moment_ends_everything(name: str) -> None:
     with running_program(__file__, "teardown", *name.split()) as process:
         assert 0 == process.wait(3 * GENEROUS), process.output
         assert ["over"] == process.said
+
+
+EXITS = """
+    import anyio
+    import grpc
+
+    import lifecycle
+    from lifecycle import Registry
+    from lifecycle.integrations.grpc import server
+
+    async def exits(request, context):
+        raise SystemExit(7)
+
+    handlers = {"Exits": grpc.unary_unary_rpc_method_handler(exits)}
+    handler = grpc.method_handlers_generic_handler("shop.Shop", handlers)
+    shop = Registry("shop")
+
+    @shop.component
+    async def database():
+        try:
+            yield
+        finally:
+            print("> database closed", flush=True)
+
+    web = server(lambda one: one.add_generic_rpc_handlers((handler,)), address="127.0.0.1:0")
+    shop.add(web, name="web", requires=[database])
+
+    async def main():
+        async with lifecycle.running(shop):
+            async with grpc.aio.insecure_channel(web.target) as channel:
+                await channel.unary_unary("/shop.Shop/Exits")(b"")
+            await anyio.sleep_forever()
+
+    try:
+        anyio.run(main)
+    finally:
+        print("> over", flush=True)
+"""
+
+
+@pytest.mark.rule("K2", "R5")
+def test_an_exit_in_a_call_of_grpc(tmp_path: Path) -> None:
+    """In a task of gRPC's it ends the loop, by asyncio: all is closed, and it goes on."""
+    with running_source(tmp_path, EXITS) as process:
+        assert 7 == process.wait(), process.output
+        assert ["database closed", "over"] == process.said

@@ -57,8 +57,9 @@ class _OwnLoop:
             asyncio._unregister_task(task)  # noqa: SLF001  documented, for who extends asyncio
         return task
 
-    def call_soon_threadsafe(self, call: Callable[..., object], *args: Any) -> asyncio.Handle:
-        """Call something on the loop; gRPC does for all that comes to it, from the loop itself."""
+    def call_soon_threadsafe(self, call: Callable[..., object], *args: Any) -> None:
+        """Call something on the loop; at once, where gRPC does so from there for what has come."""
         if asyncio._get_running_loop() is self._loop:  # noqa: SLF001  it raises nothing in threads
-            return self._loop.call_soon(call, *args)
-        return self._loop.call_soon_threadsafe(call, *args)
+            call(*args)
+        else:
+            self._loop.call_soon_threadsafe(call, *args)
