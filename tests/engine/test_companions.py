@@ -639,6 +639,19 @@ def test_what_was_raised_is_logged_with_its_traceback(
     assert [None, None] == list(shown.values())
 
 
+def test_what_ends_the_system_is_shown_once(life: Life, caplog: pytest.LogCaptureFixture) -> None:
+    """With what failed, and not again with the end."""
+    shop = Registry("shop")
+
+    @shop.component
+    async def broken() -> None:
+        raise OSError("no such table")
+
+    life.live(shop)
+    shown = [(vars(one)["event"], one.exc_info is not None) for one in caplog.records]
+    assert [("ComponentStarted", True), ("Closed", False)] == shown
+
+
 def traceback_names(traceback: TracebackType) -> list[str]:
     """The functions that it went through."""
     return [frame.f_code.co_name for frame, _ in walk_tb(traceback)]

@@ -67,10 +67,10 @@ def log(event: events.Event) -> None:
 def _to_be_shown(event: events.Event) -> BaseException | None:
     """What users' code raised, with its traceback: of an optional component it stands nowhere else.
 
-    Not for each attempt of a start: the last one is shown.
+    Once: not for each attempt of a start, and not again at the end.
     """
     error: BaseException | None = getattr(event, "error", None)
-    if error is None or isinstance(event, events.ComponentRetrying):
+    if error is None or isinstance(event, (events.ComponentRetrying, events.Closed)):
         return None
     raised = error.__cause__ or error
     return raised if raised.__traceback__ is not None else None
