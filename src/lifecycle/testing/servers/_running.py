@@ -125,7 +125,7 @@ async def a_crash_of_the_lifespan_is_one_of_the_component(stage: Stage) -> None:
 
 
 async def an_exit_ends_one_request(stage: Stage) -> None:
-    """`SystemExit` and `KeyboardInterrupt` in a handler are answered by 500, and the rest goes on.
+    """A `SystemExit` or `KeyboardInterrupt` in a handler is answered by 500, and the rest goes on.
 
     So does what comes in a group, as from a task group of the app's.
     """
