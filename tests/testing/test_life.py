@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from lifecycle import Lifetime, Outcome, Registry, Settings, System, requires, testing
-from lifecycle.errors import RunError, StartError
+from lifecycle import (
+    Lifetime,
+    Limits,
+    Outcome,
+    Registry,
+    Settings,
+    System,
+    requires,
+    testing,
+)
+from lifecycle.errors import DefinitionError, RunError, StartError, UnknownComponentError
 from lifecycle.testing import faults
 
 if TYPE_CHECKING:
@@ -164,6 +173,27 @@ def test_a_shutdown_that_was_never_asked_for_is_a_mistake() -> None:
         testing.live(shop(), shut_down_at="databse starts")
     with pytest.raises(ValueError, match=r"wait 7': this life never came to that\.\n0 = "):
         testing.live(shop(), shut_down_at="database starts, wait 7")
+
+
+def test_what_cannot_be_lived_is_raised() -> None:
+    """A registry that cannot be planned keeps no promise, and breaks none."""
+    broken = Registry("broken")
+    broken.add(contextlib.nullcontext(), name="web", requires=["database"])
+    with pytest.raises(UnknownComponentError, match="'web' requires 'database'"):
+        testing.live(broken)
+    with pytest.raises(DefinitionError, match="nobody"):
+        testing.live(shop(), settings=Settings(limits={"nobody": Limits(start=3)}))
+
+
+def test_a_life_that_stalls_says_so() -> None:
+    """It is what went wrong, and not the cancellation that ended it."""
+
+    async def body(system: System) -> None:
+        await anyio.sleep_forever()
+
+    life = testing.live(shop(), body)
+    assert life.error is life.stalled
+    assert isinstance(life.error, testing.StalledError)
 
 
 def test_a_fault_of_no_hook_is_a_mistake() -> None:

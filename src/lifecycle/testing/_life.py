@@ -74,13 +74,13 @@ class Life(AbstractAsyncContextManager["System", None]):
         """Start the system."""
         self.transcript = Transcript()
         self._left = Leftovers()
-        self._running = lifecycle.running(
-            self._registry,
-            self.settings,
-            companions=(_Keeper(self), *self._companions),
-            observers=(self._observe, *self._observers),
-        )
         try:
+            self._running = lifecycle.running(
+                self._registry,
+                self.settings,
+                companions=(_Keeper(self), *self._companions),
+                observers=(self._observe, *self._observers),
+            )
             with ExitStack() as around:
                 for instrument in self._instruments:
                     around.enter_context(instrumented(instrument))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
+from lifecycle.errors import DefinitionError
 from lifecycle.testing import _promises as promises
 from lifecycle.testing._asks import WAIT, Asks
 from lifecycle.testing._life import Life
@@ -79,6 +80,8 @@ def live(  # noqa: PLR0913  what there is to say of a life
         instruments: what else is put around the hooks.
 
     Raises:
+        DefinitionError: what was declared, or a setting, cannot work; nothing has been lived.
+        TypeError: the registry, the settings, a companion or an observer is something else.
         ValueError: it never came to `shut_down_at`: a misspelt line would be a test of nothing.
 
     """
@@ -131,8 +134,10 @@ def lived(  # noqa: PLR0913  what there is to say of a life
     try:
         run(_live, life, body, backend=backend, seed=seed, limit=limit, patience=_PATIENCE)
     except StalledError as stalled:
-        life.stalled = stalled
+        life.stalled = life.error = stalled
         life.report = None if life.system is None else life.system.report
+    if life.system is None and isinstance(life.error, (DefinitionError, TypeError)):
+        raise life.error  # nothing was lived, and so nothing can be said of it
     return life
 
 

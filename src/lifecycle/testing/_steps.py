@@ -93,7 +93,7 @@ class Stepped:
                 except BaseException as raised:  # noqa: BLE001  the loop's: a cancellation, mostly
                     error = raised
                 number += 1
-                first = self._between(Step(number, coroutine, error))
+                first = self._between(Step(number, coroutine, error or _error_in(answer)))
                 if first is not None:
                     try:
                         yield from first.__await__()
@@ -101,6 +101,15 @@ class Stepped:
                         error = raised
         finally:
             coroutine.close()
+
+
+def _error_in(answer: object) -> BaseException | None:
+    """What trio has the `await` raise: it answers with that, where asyncio throws it."""
+    kind = type(answer)
+    if (kind.__module__.partition(".")[0], kind.__name__) != ("outcome", "Error"):
+        return None
+    error: BaseException = answer.error  # type: ignore[attr-defined]
+    return error
 
 
 class _Transparent(Generator[Any, Any, Any]):
