@@ -76,6 +76,7 @@ class Apart(AbstractAsyncContextManager[System]):
         self._over = anyio.Event()
         self._system: System | None = None
         self._task: asyncio.Task[None] | None = None
+        self._interrupt: BaseException | None = None
 
     async def __aenter__(self) -> System:
         """Start everything.
@@ -105,6 +106,8 @@ class Apart(AbstractAsyncContextManager[System]):
             await self._end(error)
             raise
         if self._system is None:
+            if self._interrupt is not None:
+                raise self._interrupt
             self._task.result()
         assert self._system is not None  # noqa: S101  else that has raised
         return self._system
@@ -130,6 +133,9 @@ class Apart(AbstractAsyncContextManager[System]):
                 self._up.set()
                 with self._is_to_end.cutting_short():
                     await self._system.closed()
+        except (KeyboardInterrupt, SystemExit) as interrupt:
+            # For whom this is left to: in a task it would end the event loop, which is not ours.
+            self._interrupt = interrupt
         finally:
             self._up.set()
             self._over.set()
@@ -140,7 +146,9 @@ class Apart(AbstractAsyncContextManager[System]):
         with anyio.CancelScope(shield=True):
             await outlast(self._over)
             await asyncio.wait([self._task])  # its last step is yet to be made
-        failure = None if self._task.cancelled() else self._task.exception()
+        failure = self._interrupt
+        if failure is None and not self._task.cancelled():
+            failure = self._task.exception()
         if failure is None:
             return
         if error is None:

@@ -65,6 +65,9 @@ class Handling:
             message = "signals reach only the main thread: this system is told of none"
             warnings.warn(message, RuntimeWarning, stacklevel=2)
             return self
+        if self in _active:
+            message = "these handlers are installed already: each `handling(…)` is entered once"
+            raise RuntimeError(message)
         outer = list(_active)
         _active.append(self)
         try:

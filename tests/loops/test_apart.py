@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 import trio
 import uvloop
@@ -191,3 +192,25 @@ def test_on_trio() -> None:
 
     with pytest.raises(RuntimeError, match=r"in one of yours, by `lifecycle.running\(…\)`"):
         trio.run(main)
+
+
+def test_an_interrupt_is_raised_where_it_is_left(run: Run) -> None:
+    """It does not end the event loop, which is somebody else's."""
+
+    async def main() -> str:
+        shop = Registry("shop")
+
+        @shop.service
+        async def orders(life: Lifetime) -> None:
+            life.started()
+            await anyio.lowlevel.checkpoint()
+            raise KeyboardInterrupt
+
+        system = apart(shop)
+        running = await system.__aenter__()
+        await running.wait_draining()
+        with pytest.raises(KeyboardInterrupt):
+            await system.__aexit__(None, None, None)
+        return "the loop goes on"
+
+    assert "the loop goes on" == run(main())

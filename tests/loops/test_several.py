@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lifecycle import signals
 from tests.e2e.kit import Process, running_program
 
 if TYPE_CHECKING:
@@ -70,3 +71,12 @@ def test_a_signal_reaches_a_system_in_a_thread(backend: str) -> None:
         "thread closed",
         "thread clean received SIGTERM",
     }
+
+
+def test_handlers_are_installed_once() -> None:
+    """A second entry would forget what was there before, and SIGTERM would end nothing any more."""
+    before = signal.getsignal(signal.SIGTERM)
+    handling = signals.handling()
+    with handling, pytest.raises(RuntimeError, match="installed already"):
+        handling.__enter__()
+    assert before is signal.getsignal(signal.SIGTERM)

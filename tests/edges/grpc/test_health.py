@@ -305,3 +305,23 @@ async def test_those_who_leave_are_forgotten(carrier: Carrier) -> None:
     await carrier.run(body)
 
     assert told == [SERVING, SERVING, SERVING, NOT_SERVING]
+
+
+async def test_a_check_that_changes_its_mind_is_not_asked_without_pause(carrier: Carrier) -> None:
+    """What it says wakes those who watch, and they ask it again after a second, not at once."""
+    database = carrier.shop.value("a database", name="database")
+    asked: list[float] = []
+
+    @database.check
+    async def works(_: str) -> bool:
+        asked.append(anyio.current_time())
+        return len(asked) % 2 == 0
+
+    async def body(system: System) -> None:
+        with sync_connected(carrier.target) as channel:
+            watch = Watch(channel, "database")
+            assert [NOT_SERVING, SERVING] == [await watch.next(), await watch.next()]
+
+    await carrier.run(body)
+
+    assert asked[1] - asked[0] >= 0.9

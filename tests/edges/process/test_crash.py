@@ -274,3 +274,15 @@ async def test_one_of_several_may_crash_the_rest(witness: Witness) -> None:
     assert lived.exit_code == 70
     assert await witness.all_gone() == "bye\n"
     assert part.pids == ()
+
+
+async def test_what_is_not_started_again_is_not_said_to_be(
+    witness: Witness, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It has crashed, and that is all."""
+    part = sh("echo up >&9; exit 3", witness)
+
+    lived = await runs(shop_of(part))
+
+    assert lived.exit_code == 70
+    assert not [one for one in caplog.messages if "is started again" in one]

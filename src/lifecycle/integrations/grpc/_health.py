@@ -31,6 +31,8 @@ _PROBES: Final[dict[str, Probe]] = {
     "liveness": "health",
     "startup": "startup",
 }
+_LEAST_PAUSE: Final = 1.0
+"""How many seconds one who watches leaves between two questions to the same checks."""
 _ASK_AGAIN: Final = 5.0
 """After how many seconds those who watch have the checks asked again: by itself no check speaks."""
 
@@ -66,6 +68,7 @@ class Health:
         told: object = self
         while True:
             changed, is_over = self._changed, self._is_over
+            asked_at, stood = anyio.current_time(), _stands(self._system)
             serves = await self.check(service)
             if serves is not told:
                 told = serves
@@ -74,6 +77,14 @@ class Health:
                 return
             with anyio.move_on_after(_ASK_AGAIN):
                 await changed.wait()
+            # What a check has just said wakes those who watch, and they are not to ask it again at
+            # once; what else is new is told at once.
+            while not self._is_over and _stands(self._system) == stood:
+                left = asked_at + _LEAST_PAUSE - anyio.current_time()
+                if left <= 0:
+                    break
+                with anyio.move_on_after(left):
+                    await self._changed.wait()
 
     @contextlib.asynccontextmanager
     async def following(self) -> AsyncGenerator[None]:
@@ -99,6 +110,13 @@ class Health:
     def _tell(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()
+
+
+def _stands(system: System) -> object:
+    """How it stands, but for what its checks say."""
+    status = system.status()
+    parts = [(one.state, one.unavailable) for one in status.components.values()]
+    return status.phase, status.reason, parts
 
 
 def _is_ready(component: ComponentStatus) -> bool:

@@ -114,6 +114,7 @@ class Worker:
                     raise
             else:
                 return  # it was asked to stop
+            self._changed(self)
             with anyio.move_on_after(pause):
                 await self._asked.wait()
                 return
@@ -167,7 +168,6 @@ class Worker:
         self._changed(self)
         await run.wait()
         self.is_up = False
-        self._changed(self)
         error = run.asked_end() if self.is_asked else run.unwanted_end()
         if error is not None:
             raise error
