@@ -325,13 +325,13 @@ class StopError(RunError):
     abandoned: bool = False
     """Whether it went on after its cancellation and was left behind."""
     never_called: bool = False
-    """Whether it could not even be called: the drain hook that was left behind still ran."""
+    """Whether it could not even be called: its drain hook still ran."""
 
     def _sentence(self) -> str:
         hook = f"the {self.hook} hook of {self.component!r}"
         if self.never_called:
             text = f"{hook} could not be called within {seconds(self.timeout or 0.0)}"
-            return f"{text}: its drain hook, which was left behind, still ran"
+            return f"{text}: its drain hook still ran"
         if self.timeout is None:
             cause = "" if self.__cause__ is None else f": {one_line(self.__cause__)}"
             return f"{hook} failed{cause}"

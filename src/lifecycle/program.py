@@ -12,6 +12,7 @@ import anyio
 import attrs
 
 from lifecycle import console
+from lifecycle._engine.cancellation import code_of
 from lifecycle.errors import DefinitionError, RunError
 from lifecycle.overseer import INTERRUPTED, Overseer
 from lifecycle.settings import Settings, given_settings
@@ -137,12 +138,14 @@ def _left_by(raised: SystemExit, report: Report | None) -> Report:
     """What is to be told where the loop was left by a SystemExit, in a task that is no hook's."""
     if report is None:
         raise raised
-    code = raised.code if isinstance(raised.code, int) else int(raised.code is not None)
+    code = code_of(raised)
     sys.stderr.write(
         f"lifecycle: a task raised SystemExit({raised.code!r}), for which asyncio ends its loop "
         "and cancels every task. Raise it in a hook, or call `shut_down(exit_code=…)`.\n"
     )
-    return attrs.evolve(report, exit_code=code)
+    is_told = report.outcome is Outcome.FORCED or report.exit_code not in tuple(ExitCode)
+    # Forced, or a code that was asked for before, is more than what the others were cancelled by.
+    return report if is_told or not code else attrs.evolve(report, exit_code=code)
 
 
 def _refused(error: DefinitionError) -> SystemExit:

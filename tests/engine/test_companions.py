@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from lifecycle import Lifetime, Outcome, Registry, Settings, System, events, running
+from lifecycle import (
+    Lifetime,
+    Outcome,
+    Registry,
+    Settings,
+    System,
+    events,
+    preflight,
+    running,
+)
 from lifecycle.errors import (
     ClosedError,
     CrashedError,
@@ -650,6 +659,18 @@ def test_what_ends_the_system_is_shown_once(life: Life, caplog: pytest.LogCaptur
     life.live(shop)
     shown = [(vars(one)["event"], one.exc_info is not None) for one in caplog.records]
     assert [("ComponentStarted", True), ("Closed", False)] == shown
+
+
+def test_what_lifecycle_raises_is_shown_without_its_traceback(
+    life: Life, caplog: pytest.LogCaptureFixture
+) -> None:
+    """That would be one of lifecycle itself, where nothing is to be mended."""
+    shop = Registry("shop")
+    shop.preflight(preflight.env("NO_SUCH_VARIABLE"))
+
+    life.live(shop)
+    assert 2 == len(caplog.records)
+    assert [None, None] == [record.exc_info for record in caplog.records]
 
 
 def traceback_names(traceback: TracebackType) -> list[str]:

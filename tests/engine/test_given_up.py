@@ -428,7 +428,7 @@ def test_what_is_said_of_what_was_left_behind(life: Life) -> None:
     errors = life.live(shop, body, companions=[exporter]).errors
     ignored = "and was cancelled; it ignored that and was abandoned"
     cut = "its 3 s to drain ran out; its drain was cancelled"
-    left = "its drain hook, which was left behind, still ran"
+    left = "its drain hook still ran"
     assert [
         f"StopError: the check hook of 'jobs' had not ended after 0.8 s {ignored}",
         f"DrainTimeoutError: 'jobs' had not drained when {cut}",

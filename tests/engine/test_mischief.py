@@ -961,6 +961,26 @@ def test_a_group_that_no_stop_closes(life: Life, poller: type[Poller]) -> None:
     assert "holds a task group or a cancel scope open" in str(lived.error)
 
 
+@pytest.mark.rule("S5")
+def test_an_error_of_the_users_hides_no_other(life: Life) -> None:
+    """What he raises because of a mistake in something else of his is what is told."""
+    shop = Registry("shop")
+
+    @shop.component
+    async def tenants() -> None:
+        inner = Registry("inner")
+        inner.add(object(), name="o")
+        try:
+            inner.plan()
+        except InvalidComponentError:
+            message = "ask team Y"
+            raise RuntimeError(message) from None
+
+    assert ["StartError: 'tenants' did not start: RuntimeError: ask team Y"] == life.live(
+        shop
+    ).errors
+
+
 def test_a_grace_period_of_almost_nothing(life: Life) -> None:
     """Everything is asked to end, and the end comes in time."""
     shop = Registry("shop")

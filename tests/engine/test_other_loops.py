@@ -68,6 +68,10 @@ def test_who_waits_on_another_loop_is_refused(life: Life, name: str) -> None:
         life.started()
         await life.wait_draining()
 
+    @orders.check
+    async def works(_: None) -> None:
+        """Be asked."""
+
     async def main() -> None:
         async with running(shop) as system:
             with pytest.raises(RuntimeError, match="the system runs on another event loop"):

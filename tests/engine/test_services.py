@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from lifecycle import Lifetime, Outcome, Registry, Retry, Settings, System, requires
@@ -1014,3 +1015,33 @@ def test_who_started_too_late_is_told_to_end(life: Life, waits_for: str, *, opti
     assert optional == (lived.error is None)
     assert lived.report is not None
     assert () == lived.report.abandoned
+
+
+@pytest.mark.rule("S3", "S6")
+@pytest.mark.parametrize("why", ["failure", "request"])
+@pytest.mark.parametrize("kind", ["service", "component"])
+def test_who_is_given_up_as_he_starts_is_told_to_end(life: Life, kind: str, why: str) -> None:
+    """Whoever gave it up: a cancellation does not reach him."""
+    shop = Registry("shop")
+
+    async def consumer(lifetime: Lifetime) -> None:
+        with anyio.CancelScope(shield=True):
+            await lifetime.wait_draining()
+            life.note("consumer ends")
+        await anyio.lowlevel.checkpoint()
+
+    getattr(shop, kind)(consumer)
+
+    @shop.component
+    async def other() -> None:
+        await anyio.sleep(1)
+        if why == "failure":
+            raise OSError
+        Lifetime.current().system.shut_down("deploy")
+        await anyio.sleep(100)
+
+    lived = life.live(shop)
+    assert ["1 consumer ends"] == life.log
+    assert isinstance(lived.error, StartError if why == "failure" else ClosedError)
+    assert lived.report is not None
+    assert (1 if why == "failure" else 0) == len(lived.report.errors)

@@ -214,5 +214,5 @@ class _One:
             engine.account.note(crash)
         duration = engine.loop.now() - self._began
         if error is None and self._scope.cancelled_caught:
-            error = StopError(self.name, "stop", duration)  # told, and changes nothing
+            error = StopError(self.name, "stop", self._cancelled_after)  # told, and changes nothing
         engine.tell(events.CompanionStopped, companion=self.name, duration=duration, error=error)

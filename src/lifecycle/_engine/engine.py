@@ -282,6 +282,12 @@ class Engine:
         self._shield.cancel()
         self.gates.let_go()
 
+    def interrupted_at_the_end(self, interrupt: KeyboardInterrupt) -> None:
+        """Who waits for the end was interrupted: what was left behind is cancelled once more."""
+        self.shutdown.interrupted(interrupt, "the end of running", delay=False)
+        if self.is_over:
+            self._shield.cancel()
+
     def observe(self, observer: events.Observer) -> None:
         """Tell one more observer, from here on."""
         self._observers = (*self._observers, observer)

@@ -41,7 +41,7 @@ class Flag:
     @contextlib.contextmanager
     def cutting_short(self) -> Generator[None]:
         """Cancel what is awaited inside as soon as the flag is set, and go on behind it."""
-        if self._loop is not None:
+        if self._loop is not None and not self.is_set:
             self._loop.refuse_others()
         scopes = self._scopes = self._scopes if self._scopes is not None else {}
         with anyio.CancelScope() as scope:

@@ -60,7 +60,6 @@ class Health:
                 the others; None: all.
 
         """
-        self._engine.loop.refuse_others()
         asked: dict[str, list[Inquiry]] = {}
         for component in components:
             inquiries = [
@@ -70,6 +69,8 @@ class Health:
             ]
             if inquiries:
                 asked[self._engine.name(component)] = inquiries
+        if asked:
+            self._engine.loop.refuse_others()
         answered = [inquiry.ask() for inquiries in asked.values() for inquiry in inquiries]
         for one in answered:
             await one.wait()

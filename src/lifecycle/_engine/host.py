@@ -86,6 +86,11 @@ class Host(Timed):
     def _start_expired(self) -> None:
         self.engine.starts.start_expired(self)
 
+    def _start_is_given_up(self) -> None:
+        # It may listen to nothing else: a cancellation does not reach a thread.
+        self.draining.set()
+        self.stopping.set()
+
     def _drain_expired(self) -> None:
         # The machine decides: what the component holds is cut off before its hook is.
         self.engine.drains.drain_expired(self)

@@ -10,7 +10,7 @@ import attrs
 
 from lifecycle import events
 from lifecycle._core import calls
-from lifecycle.errors import ClosedError, one_line, seconds
+from lifecycle.errors import ClosedError, RunError, one_line, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -72,8 +72,8 @@ def _to_be_shown(event: events.Event) -> BaseException | None:
     error: BaseException | None = getattr(event, "error", None)
     if error is None or isinstance(event, (events.ComponentRetrying, events.Closed)):
         return None
-    raised = error.__cause__ or error
-    return raised if raised.__traceback__ is not None else None
+    raised = error.__cause__ if isinstance(error, RunError) else error
+    return raised if raised is not None and raised.__traceback__ is not None else None
 
 
 def is_logged(kind: Callable[..., events.Event], fields: Mapping[str, Any]) -> bool:

@@ -64,8 +64,7 @@ class _Run:
         self._engine = engine
         self._check = check
         self._name = given_name_of(check)
-        given: Any = getattr(check, "unwinds_in", None)
-        self._unwinds_in: float = given if _SECONDS.allows(given) else UNWIND
+        self._unwinds_in = _unwinds_in(check)
         self._scope = anyio.CancelScope()
         self._runs = False
         self._began = 0.0
@@ -134,6 +133,15 @@ class _Run:
         stack = stacks.of(self._awaiting)
         self._engine.stops.left_behind(self._name, "check", stack, self._cancelled_after)
         self.over.set()
+
+
+def _unwinds_in(check: Any) -> float:
+    """How long a check takes to end; where it does not say, or nonsense, as long as any hook."""
+    try:
+        given = check.unwinds_in
+    except Exception:  # noqa: BLE001  an attribute of the user's, whatever it raises
+        return UNWIND
+    return float(given) if _SECONDS.allows(given) else UNWIND
 
 
 async def _failure_of(engine: Engine, name: str, check: Any) -> PreflightError | None:

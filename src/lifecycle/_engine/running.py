@@ -141,7 +141,7 @@ class Running:
                 try:
                     await outlast(engine.ended)
                 except KeyboardInterrupt as interrupt:  # noqa: PERF203  trio's, shielded or not
-                    engine.shutdown.interrupted(interrupt, "the end of running", delay=False)
+                    engine.interrupted_at_the_end(interrupt)
 
     def _ask(self, engine: Engine, error: BaseException | None, *, by_itself: bool) -> None:
         if error is not None and is_cancellation(error):

@@ -56,12 +56,6 @@ class ServiceHost(Host):
             if not self._drains:
                 self._scope.cancel()
 
-    def _start_expired(self) -> None:
-        super()._start_expired()
-        # It may listen to nothing else: a cancellation does not reach a thread.
-        self.draining.set()
-        self.stopping.set()
-
     def say_started(self, value: object) -> None:
         """It is ready from here on; from any thread."""
         if self._said or not self.node.takes_lifetime or self.node.kind is Kind.MAIN:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lifecycle import events
 from lifecycle._core.component import Kind
+from lifecycle._engine import groups
 from lifecycle._engine.cancellation import exit_in, is_of_the_end, knows_of_the_end
 from lifecycle._engine.gates import OPEN
 from lifecycle._engine.host import Host
@@ -259,13 +260,14 @@ def _start_error(node: Node, error: BaseException | None) -> StartError:
     if isinstance(error, StartError) and error.component == node.name:
         return error
     failure = StartError(node.name)
-    failure.__cause__ = None if error is None else _left_open(leaf(error))
+    failure.__cause__ = None if error is None else _left_open(node, leaf(error))
     return failure
 
 
-def _left_open(error: BaseException) -> BaseException:
+def _left_open(node: Node, error: BaseException) -> BaseException:
     """What is to be told where our own scopes cannot be left, since one in them is still open."""
     behind: BaseException | None = error
     while isinstance(behind, RuntimeError):
         behind = behind.__context__
-    return behind if isinstance(behind, InvalidComponentError) else error
+    is_it = isinstance(behind, InvalidComponentError) and behind.component == node.name
+    return behind if is_it and behind.reason == groups.LEFT_OPEN else error

@@ -54,6 +54,10 @@ class Timed:
         """The start has used up its time, and is being cancelled."""
         raise NotImplementedError
 
+    def _start_is_given_up(self) -> None:
+        """The start is about to be cancelled, for whatever reason."""
+        raise NotImplementedError
+
     def _drain_expired(self) -> None:
         """The drain has used up its time; it is not cancelled yet."""
         raise NotImplementedError
@@ -140,6 +144,7 @@ class Timed:
         elif self.hook == "start":
             self.expired = True
             self._start_expired()
+            self._start_is_given_up()
             self._cancel(self.engine.limits_of(self.node).stop)
         elif self.hook == "drain":
             self._drain_expired()
@@ -148,6 +153,7 @@ class Timed:
         """The whole start is given up."""
         if self.hook == "start" and not self.expired:
             self.cancelled = True
+            self._start_is_given_up()
             self._cancel(self.engine.limits_of(self.node).stop)
 
     def cut_drain(self) -> None:
