@@ -969,7 +969,8 @@ def test_an_error_of_the_users_hides_no_other(life: Life) -> None:
     @shop.component
     async def tenants() -> None:
         inner = Registry("inner")
-        inner.add(object(), name="o")
+        nothing: Any = object()
+        inner.add(nothing, name="o")
         try:
             inner.plan()
         except InvalidComponentError:

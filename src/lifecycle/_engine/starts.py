@@ -269,5 +269,6 @@ def _left_open(node: Node, error: BaseException) -> BaseException:
     behind: BaseException | None = error
     while isinstance(behind, RuntimeError):
         behind = behind.__context__
-    is_it = isinstance(behind, InvalidComponentError) and behind.component == node.name
-    return behind if is_it and behind.reason == groups.LEFT_OPEN else error
+    if isinstance(behind, InvalidComponentError) and behind.component == node.name:
+        return behind if behind.reason == groups.LEFT_OPEN else error
+    return error

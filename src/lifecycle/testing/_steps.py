@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 import time
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Final
@@ -103,12 +104,12 @@ class Stepped:
             coroutine.close()
 
 
-def _error_in(answer: object) -> BaseException | None:
+def _error_in(answer: Any) -> BaseException | None:
     """What trio has the `await` raise: it answers with that, where asyncio throws it."""
-    kind = type(answer)
-    if (kind.__module__.partition(".")[0], kind.__name__) != ("outcome", "Error"):
+    outcome = sys.modules.get("outcome")  # trio's; it is there where trio is
+    if outcome is None or not isinstance(answer, outcome.Error):
         return None
-    error: BaseException = answer.error  # type: ignore[attr-defined]
+    error: BaseException = answer.error
     return error
 
 
