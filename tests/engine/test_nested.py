@@ -552,3 +552,33 @@ def test_running_inside_of_a_service_has_an_end_of_its_own(life: Life) -> None:
         assert system.status().ready
 
     assert life.live(shop, body).error is None
+
+
+@pytest.mark.rule("R5")
+@pytest.mark.parametrize("depth", [1, 3])
+def test_an_interrupt_in_it_is_one_of_the_whole(life: Life, depth: int) -> None:
+    """A fast shutdown, raised bare; nobody has crashed."""
+    shop = Registry("inner")
+
+    @shop.service
+    async def orders(own: Lifetime) -> None:
+        own.started()
+        await anyio.sleep(1)
+        raise KeyboardInterrupt
+
+    for number in range(depth):
+        inner, shop = shop, Registry(f"around-{number}")
+        shop.add(Hooks(life), name="database")
+        shop.add(nested(inner), name="nest", requires=["database"])
+
+    async def body(system: System) -> None:
+        await system.closed()
+
+    lived = life.live(shop, body)
+    assert type(lived.error) is KeyboardInterrupt
+    assert lived.report is not None
+    assert (Outcome.CLEAN, 130, ()) == (
+        lived.report.outcome,
+        lived.report.exit_code,
+        lived.report.errors,
+    )

@@ -104,7 +104,13 @@ class Nested(Running):
         engine.shutdown.on_shutdown = self._shuts_down
 
     def _shuts_down(self) -> None:
-        if self._is_up and not self._is_asked:
+        if not self._is_up or self._is_asked:
+            return
+        if self.engine.account.verdict.interrupted:
+            # Whoever pressed Ctrl-C meant the program, and not a part of it.
+            outer = self._owner._host.engine  # noqa: SLF001  of the same engine  # pyright: ignore[reportPrivateUsage]
+            outer.shutdown.interrupted(KeyboardInterrupt(), repr(self._owner.name))
+        else:
             # The component has crashed: what it waits in is cancelled.
             self._ended_by_itself = True
             assert self._body is not None  # noqa: S101  it was entered
