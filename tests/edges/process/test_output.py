@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import select
 import sys
 import threading
@@ -131,7 +132,7 @@ def flood(witness: Witness, size: int) -> process.Process:
 
 
 async def test_a_stuck_log_holds_nobody_up(
-    witness: Witness, caplog: pytest.LogCaptureFixture
+    witness: Witness, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Neither the program, which writes 30 MB, nor the event loop, nor the end; it is counted."""
     stuck = threading.Event()
@@ -148,6 +149,10 @@ async def test_a_stuck_log_holds_nobody_up(
         lived = await live(shop_of(flood(witness, 30_000)), body)
         assert lived.errors == []
         assert handled == []
+        told = (
+            r"lifecycle: \d+ lines of the output of 'part' are not logged yet 1 s after its end\n"
+        )
+        assert re.fullmatch(told, capsys.readouterr().err)
         stuck.set()
         for thread in threading.enumerate():
             if thread.name == "lifecycle part: log":

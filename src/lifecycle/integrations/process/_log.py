@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import logging
+import sys
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Final
@@ -92,7 +93,18 @@ class Log:
             with anyio.move_on_after(_PATIENCE, shield=True):
                 while not self._is_over:
                     await over.wait()
+            self._tell_what_is_left(name)
             over.close()
+
+    def _tell_what_is_left(self, name: str) -> None:
+        """Say on stderr what may be lost: the log is what does not keep up."""
+        with self._changed:
+            left = sum(entry[2] == "%s" for entry in self._entries)
+        if left and sys.stderr is not None:
+            lines = f"{plural(left, 'line')} of the output of {name!r}"
+            text = f"lifecycle: {lines} are not logged yet {_PATIENCE:g} s after its end\n"
+            with contextlib.suppress(OSError, ValueError):  # it may be closed
+                sys.stderr.write(text)
 
     def _add(self, entry: Entry, size: int) -> None:
         self._entries.append(entry)
