@@ -128,6 +128,21 @@ def test_a_stop_that_hangs_leaves_the_last_second_to_what_follows(life: Life) ->
     ] == [line for line in end(life) if " stop" in line and "companion" not in line]
 
 
+@pytest.mark.rule("D8")
+def test_many_that_ignore_the_end_are_all_called_in_time(life: Life) -> None:
+    """Each has less time to obey then: before the process is ended, the account is complete."""
+    shop = Registry("shop")
+    before = part(shop, "part-0", stop=ignoring(100))
+    for number in range(1, 60):
+        before = part(shop, f"part-{number}", stop=ignoring(100), requires=before)
+
+    report = interrupted(life, shop, 1, 2)
+
+    assert 60 == len(report.abandoned)
+    at = float(end(life)[-1].partition(" ")[0])
+    assert at <= 2 + 2 + 0.5 + 0.25  # after the second; the watchdog comes a quarter later
+
+
 def test_two_out_of_a_start(life: Life) -> None:
     """What is starting is cancelled, what was ready is stopped without a drain."""
     shop = Registry("shop")

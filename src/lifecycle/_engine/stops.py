@@ -49,6 +49,10 @@ class Stops:
         host.stopping.set()
         host.order(command)
 
+    def following(self, component: int) -> int:
+        """How many stops have still to follow that of a component, on its longest path."""
+        return self._followers[component] if self._followers else 0
+
     def limit_to(self, end: float) -> None:
         """There is less time than there was: for the hooks that run, and for those after them."""
         now = self._engine.loop.now()
@@ -56,7 +60,7 @@ class Stops:
             if host is None:
                 continue
             if host.hook == "stop":
-                followers = self._followers[host.node.index]
+                followers = self.following(host.node.index)
                 host.limit_to(budget.hook_deadline(now, math.inf, end, followers))
             else:
                 host.limit_to(end)

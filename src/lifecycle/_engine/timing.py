@@ -10,7 +10,7 @@ import functools
 import math
 from typing import TYPE_CHECKING
 
-from lifecycle._core.budget import UNWIND
+from lifecycle._core.budget import UNWIND, margin
 from lifecycle.settings.durations import Seconds, as_float
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lifecycle.errors import Hook
 
 _LEAST_PATIENCE = 0.05
+"""How long what was cancelled has to end where all time is over, in seconds."""
 _SECONDS = Seconds(zero=True)
 
 
@@ -176,7 +177,11 @@ class Timed:
     def _await_end(self) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
-        last = max(self.engine.shutdown.patience_ends, self.engine.loop.now() + _LEAST_PATIENCE)
+        now, end = self.engine.loop.now(), self.engine.shutdown.patience_ends
+        # All that follow it have as little, and together half of what is kept for such things.
+        left = max(0.0, end + margin(self.engine.settings.grace_period) / 2 - now)
+        share = left / (1 + self.engine.stops.following(self.node.index))
+        last = max(end, now + min(_LEAST_PATIENCE, share))
         self._alarm = self.engine.keeper.at(min(self._patience_ends, last), self._abandon)
 
     def _abandon(self) -> None:
