@@ -277,6 +277,9 @@ def _still_used(story: Story, user: int, drain: Call) -> Iterator[str]:
             and not facts.is_cut(story, call, drain.began)
         ):
             yield f"the {drain} began while {call} was in flight"
+    was_forced = story.report is not None and story.report.outcome is Outcome.FORCED
+    if was_forced and not story.of(user, "drain"):
+        return  # no drain is begun any more; that of a service is what it does when it is stopped
     if facts.must_drain(story, user) and not facts.has_drained(story, user, drain.began):
         yield f"the {drain} began before that of {name_of(user)}"
 
