@@ -206,7 +206,9 @@ def test_durations_are_written_alike(browser: Browser, pages: Pages) -> None:
 
     counted = browser.run(RECOUNT)
 
-    assert [age(was + counted["after"]) for was in durations] == counted["words"]
+    # It counts from when it had read them, which on a busy machine is a while after it was opened.
+    since_then = [counted["after"] * share / 1000 for share in range(1001)]
+    assert counted["words"] in [[age(was + after) for was in durations] for after in since_then]
 
 
 RECOUNT = """

@@ -181,8 +181,9 @@ class Process(Living):
     def _late(self) -> ProcessError | None:
         """Say why it is not ready yet."""
         for worker in self._workers:
-            if worker.run is not None and not worker.is_up:
-                return worker.run.not_ready("it runs, and is not ready")
+            run = worker.run or worker.unready  # it may have been cancelled before this
+            if run is not None and not worker.is_up:
+                return run.not_ready("it runs, and is not ready")
         return None
 
     def _tell_whether_available(self, owner: Lifetime[Any]) -> None:

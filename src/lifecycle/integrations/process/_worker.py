@@ -60,6 +60,8 @@ class Worker:
         self.over = anyio.Event()
         self.run: Run | None = None
         """The run that goes on."""
+        self.unready: Run | None = None
+        """One that was cancelled before it was ready."""
         self.is_asked = False
         """Whether it was asked to stop."""
         self._program = program
@@ -146,6 +148,10 @@ class Worker:
             self.run = run
             try:
                 await self._run(run, limit)
+            except anyio.get_cancelled_exc_class():
+                if not self.is_up:
+                    self.unready = run
+                raise
             finally:
                 self.run, self.is_up = None, False
                 if self.is_asked:
