@@ -196,6 +196,24 @@ def test_a_life_that_stalls_says_so() -> None:
     assert isinstance(life.error, testing.StalledError)
 
 
+@BACKENDS
+def test_a_swallowed_cancellation_is_seen(backend: Any) -> None:
+    """On trio, too, which answers with it instead of throwing it."""
+    careless = Registry("careless")
+
+    @careless.component
+    async def client() -> AsyncIterator[None]:
+        with contextlib.suppress(anyio.get_cancelled_exc_class()):
+            await anyio.sleep(10)
+        yield
+
+    life = testing.live(careless, shut_down_at="client starts, wait 1", backend=backend)
+
+    assert ["the start of 'client' swallowed its cancellation, and went on"] == [
+        promise.partition("\n")[0] for promise in life.broken_promises
+    ]
+
+
 def test_a_fault_of_no_hook_is_a_mistake() -> None:
     """It could never strike."""
     at: Any = "strat"
