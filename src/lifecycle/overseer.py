@@ -123,6 +123,13 @@ class Overseer:
             sys.stderr.write(console.account(report))
             end_process(report.exit_code)
 
+    def code_with(self, asked: int) -> int:
+        """The exit code where one more was asked for, after the report; the first one counts."""
+        assert self._engine is not None  # noqa: S101  there is a report
+        verdict = self._engine.account.verdict
+        verdict.asked_code = verdict.asked_code or asked
+        return verdict.exit_code
+
     def _prepare(self, engine: Engine) -> None:
         self._engine = engine
         engine.shutdown.on_time_left = self._arm

@@ -76,7 +76,7 @@ def run(
             left_by = _run_loop(running, options)
         report = overseer.report
     if isinstance(left_by, SystemExit):
-        report = _left_by(left_by, report)
+        report = _left_by(left_by, overseer)
     elif left_by is not None:
         if report is None:  # it had not begun
             raise SystemExit(INTERRUPTED)
@@ -134,18 +134,16 @@ def _loop_ends() -> bool:
     return any(task.cancelling() for task in asyncio.all_tasks() if task is not this)
 
 
-def _left_by(raised: SystemExit, report: Report | None) -> Report:
+def _left_by(raised: SystemExit, overseer: Overseer) -> Report:
     """What is to be told where the loop was left by a SystemExit, in a task that is no hook's."""
+    report = overseer.report
     if report is None:
         raise raised
-    code = code_of(raised)
     sys.stderr.write(
         f"lifecycle: a task raised SystemExit({raised.code!r}), for which asyncio ends its loop "
         "and cancels every task. Raise it in a hook, or call `shut_down(exit_code=…)`.\n"
     )
-    is_told = report.outcome is Outcome.FORCED or report.exit_code not in tuple(ExitCode)
-    # Forced, or a code that was asked for before, is more than what the others were cancelled by.
-    return report if is_told or not code else attrs.evolve(report, exit_code=code)
+    return attrs.evolve(report, exit_code=overseer.code_with(code_of(raised)))
 
 
 def _refused(error: DefinitionError) -> SystemExit:

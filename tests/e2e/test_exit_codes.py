@@ -27,6 +27,7 @@ from tests.e2e.kit import running_program
         ("work is cut off", 75),
         ("a service exits", 9),
         ("a child of a service exits", 9),
+        ("asked for with 75, and a child of a service exits", 75),
         ("a stop exits", 9),
         ("a stop is interrupted", 130),
         ("main returns 0", 0),

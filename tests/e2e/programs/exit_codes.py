@@ -81,7 +81,7 @@ async def work(life: Lifetime, database: str = requires(database)) -> None:
         raise RuntimeError(message)
     elif END == "a service exits":
         sys.exit(9)
-    elif END == "a child of a service exits":
+    elif END.endswith("a child of a service exits"):
         async with anyio.create_task_group() as group:
             group.start_soon(exits_in_a_child)
             await life.wait_draining()
@@ -95,6 +95,8 @@ async def work(life: Lifetime, database: str = requires(database)) -> None:
 
 async def exits_in_a_child() -> None:
     """For this asyncio ends its loop."""
+    if END.startswith("asked for with 75"):
+        Lifetime.current().system.shut_down(exit_code=75)
     sys.exit(9)
 
 
