@@ -259,7 +259,8 @@ def test_a_blocked_loop_uses_up_that_time() -> None:
         system.signal(signal.SIGINT)
         time.sleep(0.3)  # blocks on purpose: the loop does not come to it
 
-    assert time_of_a_stop(Life("uvloop"), interrupt) <= 1.7
+    # Its clock counts milliseconds, and stands still in between; 2 is what it is to differ from.
+    assert time_of_a_stop(Life("uvloop"), interrupt) < 1.75
 
 
 def test_what_was_interrupted_before_it_was_there_has_that_time(life: Life) -> None:
