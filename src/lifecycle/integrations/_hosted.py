@@ -8,13 +8,14 @@ import logging
 import math
 import socket
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, get_args
 
 import anyio
 
 from lifecycle.asgi import InFlight
+from lifecycle.errors import SettingsError
 from lifecycle.integrations._calls import Calls
-from lifecycle.integrations._lifespan import Lifespan
+from lifecycle.integrations._lifespan import Lifespan, Mode
 from lifecycle.integrations._living import Living, owner
 from lifecycle.integrations._provided import provided, require_provided
 from lifecycle.integrations._serving import Serving, outlasting
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 
     from lifecycle import Component
     from lifecycle.asgi import ASGIApp
-    from lifecycle.integrations._lifespan import Mode
     from lifecycle.integrations._serving import Run
+
+_PORTS: Final = range(65536)
 
 
 class HostedServer(Living):
@@ -57,6 +59,7 @@ class HostedServer(Living):
 
         Raises:
             TypeError: the app, or a socket, is none, or an option is wrong.
+            SettingsError: the host, the port or the mode of the lifespan is none.
 
         """
         super().__init__()
@@ -64,10 +67,10 @@ class HostedServer(Living):
             message = f"server() takes an ASGI app, not {app!r}; import it, and pass it itself"
             raise TypeError(message)
         self._app = app
-        self._host = host
-        self._port = port
+        self._host = _host(host)
+        self._port = _port(port)
         self._given = None if sockets is None else _sockets(sockets)
-        self._lifespan: Mode = options.pop("lifespan", "auto")
+        self._lifespan: Mode = _mode(options.pop("lifespan", "auto"))
         self._configure(options)
         self._addresses = _addresses(self._given or ())
         self._sockets: list[socket.socket] = []
@@ -215,6 +218,24 @@ def _sockets(given: Any) -> list[socket.socket]:
         message = f"server() takes sockets that are bound, as in `sockets=[…]`, not {given!r}"
         raise TypeError(message)
     return sockets
+
+
+def _host(given: Any) -> str:
+    if not isinstance(given, str):
+        raise SettingsError("host", given, "a name or an address; empty: every interface")
+    return given
+
+
+def _port(given: Any) -> int:
+    if isinstance(given, bool) or not isinstance(given, int) or given not in _PORTS:
+        raise SettingsError("port", given, "a number from 0, for a free one, to 65535")
+    return given
+
+
+def _mode(given: Any) -> Any:
+    if given not in get_args(Mode):
+        raise SettingsError("lifespan", given, '"auto", "on" or "off"')
+    return given
 
 
 def _addresses(sockets: Sequence[socket.socket]) -> tuple[tuple[str, int], ...]:

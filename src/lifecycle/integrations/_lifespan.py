@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from lifecycle.asgi import ASGIApp, Message
 
-    Mode: TypeAlias = Literal["auto", "on", "off"]
+Mode: TypeAlias = Literal["auto", "on", "off"]
 
 _logger = logging.getLogger(__name__)
 

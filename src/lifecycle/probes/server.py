@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import attrs
@@ -83,6 +83,9 @@ class ProbeServer:
         """
         if address is not None and not is_address(address):
             raise SettingsError("address", address, EXPECTED)
+        given: Any = bounds
+        if given is not None and not isinstance(given, Bounds):
+            raise SettingsError("bounds", given, "lifecycle.probes.Bounds(…), or None")
         self._address = address
         self._has_code = unavailable_code is not None
         self._codes = Codes(

@@ -99,6 +99,13 @@ def test_an_address_has_to_be_one(address: str) -> None:
         ProbeServer(address)
 
 
+def test_bounds_have_to_be_some() -> None:
+    """Likewise."""
+    bounds: Any = 5
+    with pytest.raises(SettingsError, match=r"bounds is 5, but must be lifecycle\.probes\.Bounds"):
+        ProbeServer(bounds=bounds)
+
+
 @pytest.mark.rule("D9")
 async def test_a_port_that_is_taken_fails_the_start() -> None:
     """Nothing else runs, the code is 69, and the error says which address, and what to do."""

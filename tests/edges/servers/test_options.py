@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import pytest
 from fastapi import FastAPI
 
 from lifecycle import Registry
-from lifecycle.errors import StartError
+from lifecycle.errors import SettingsError, StartError
 from lifecycle.integrations.fastapi import provide
 from lifecycle.testing.servers._stage import connected
 from tests.edges.servers.kit import ON_EACH, SERVERS, hello, run, server, shop_of
@@ -57,6 +58,29 @@ def test_an_app_is_no_import_string(name: str) -> None:
     """Nothing is imported behind the back of type checkers."""
     with pytest.raises(TypeError, match="takes an ASGI app, not 'app:app'"):
         server(name, "app:app")
+
+
+@pytest.mark.parametrize("name", SERVERS)
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("host", 5),
+        ("host", b"shop"),
+        ("port", "8000"),
+        ("port", -1),
+        ("port", 65536),
+        ("port", True),
+        ("lifespan", "always"),
+        ("lifespan", None),
+    ],
+)
+def test_where_it_listens_and_its_lifespan_are_checked_when_declared(
+    name: str, option: str, value: Any
+) -> None:
+    """And not when it starts."""
+    make: Any = SERVERS[name][0]
+    with pytest.raises(SettingsError, match=re.escape(f"{option} is {value!r}, but must be ")):
+        make(hello, **{option: value})
 
 
 @pytest.mark.parametrize("name", SERVERS)

@@ -39,6 +39,7 @@ def server(
 
     Raises:
         TypeError: an option is unknown, or cannot work inside a system.
+        SettingsError: `host`, `port` or `lifespan` is none.
 
     """
     return Server(app, host, port, sockets, options)
