@@ -25,9 +25,10 @@ async def bind(host: str | None, port: int) -> list[socket.socket]:
         OSError: it cannot be bound; the message says where.
 
     """
-    infos = await anyio.getaddrinfo(
-        host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )
+    with _saying_where((host or "", port)):
+        infos = await anyio.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
     with contextlib.ExitStack() as opened:
         bound: list[socket.socket] = []
         missing: OSError | None = None
@@ -93,4 +94,6 @@ def _saying_where(address: tuple[object, ...]) -> Generator[None]:
         host, port = address[:2]
         place = f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
         message = f"cannot listen on {place}: {error.strerror or error}"
-        raise OSError(error.errno, message) from None
+        # A name that nobody knows has numbers of its own, which an OSError would take for others.
+        kind = socket.gaierror if isinstance(error, socket.gaierror) else OSError
+        raise kind(error.errno, message) from None

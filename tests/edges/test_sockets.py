@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 
+import anyio
+import pytest
+
 from lifecycle.sockets import bind, listen
 
 
@@ -33,3 +36,18 @@ def test_an_answer_in_two_pieces_is_not_held_back() -> None:
 
     assert found
     assert not any(found)
+
+
+def test_a_name_that_nobody_knows_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With where it was to be; its number is that of no other error."""
+
+    async def nobody(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(anyio, "getaddrinfo", nobody)
+    where = "cannot listen on shop.invalid:80: Name or service not known"
+
+    with pytest.raises(socket.gaierror, match=where) as caught:
+        asyncio.run(bind("shop.invalid", 80))
+
+    assert caught.value.errno == socket.EAI_NONAME
