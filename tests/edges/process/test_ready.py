@@ -285,25 +285,85 @@ async def test_a_wait_that_takes_too_long_is_told(
     assert await witness.all_gone() == ""
 
 
+async def test_a_name_that_nobody_knows_is_told_as_such(
+    witness: Witness, time_is_over: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its number is none of the system's errors."""
+    attempts: list[object] = []
+
+    async def nobody(*address: object) -> None:
+        attempts.append(address)
+        if len(attempts) == THE_LAST:
+            time_is_over()
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(anyio, "connect_tcp", nobody)
+    part = sh(STAY, witness, ready=process.tcp("shop.invalid:80"))
+
+    async with starting(part, start_timeout=1000) as system:
+        pass
+
+    assert system.lived.error is not None
+    assert str(system.lived.error.__cause__).startswith(
+        "it runs, and is not ready: it waited for somebody to listen at shop.invalid:80 "
+        "(the last attempt: Name or service not known)"
+    )
+    await witness.all_gone()
+
+
+THE_LAST = 3
+"""The first is before the program runs."""
 TAKES_AN_ADDRESS = 'process.tcp takes host and port, as in tcp("127.0.0.1:9000")'
 TAKES_A_URL = 'process.http takes a URL, as in http("http://127.0.0.1:8080/ping")'
 
 
-@pytest.mark.parametrize("address", ["nowhere", "127.0.0.1:0", "127.0.0.1:99999", "a b:1"])
-def test_what_is_no_address_is_refused(address: str) -> None:
+@pytest.mark.parametrize(
+    "address", ["nowhere", "127.0.0.1:0", "127.0.0.1:99999", "a b:1", b"127.0.0.1:80", 9000, None]
+)
+def test_what_is_no_address_is_refused(address: Any) -> None:
     """When it is declared, and not when it runs."""
-    with pytest.raises(DefinitionError, match=re.escape(f"{TAKES_AN_ADDRESS}, not '{address}'")):
+    with pytest.raises(DefinitionError, match=re.escape(f"{TAKES_AN_ADDRESS}, not {address!r}")):
         process.tcp(address)
+
+
+@pytest.mark.parametrize("port", [0, 99999, "9000", True, 1.5])
+def test_what_is_no_port_is_refused(port: Any) -> None:
+    """Likewise, where it stands beside the host."""
+    with pytest.raises(DefinitionError, match=re.escape(TAKES_AN_ADDRESS)):
+        process.tcp("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("path", ["", 5, None])
+def test_what_is_no_path_is_refused(path: Any) -> None:
+    """Likewise."""
+    with pytest.raises(DefinitionError, match=rf"process\.unix takes a path, .*, not {path!r}"):
+        process.unix(path)
 
 
 @pytest.mark.parametrize(
     "url",
-    ["https://127.0.0.1", "127.0.0.1:80", "http://127.0.0.1:port", "http://me:secret@127.0.0.1"],
+    [
+        "https://127.0.0.1",
+        "127.0.0.1:80",
+        "http://127.0.0.1:port",
+        "http://me:secret@127.0.0.1",
+        "http://127.0.0.1/a b",
+        "http://127.0.0.1/\r\nX-More: 1",
+        b"http://127.0.0.1",
+        80,
+    ],
 )
-def test_what_is_no_url_is_refused(url: str) -> None:
-    """Likewise; TLS and passwords are none of it."""
-    with pytest.raises(DefinitionError, match=re.escape(f"{TAKES_A_URL}, not '{url}'")):
+def test_what_is_no_url_is_refused(url: Any) -> None:
+    """Likewise; TLS, passwords and further lines are none of it."""
+    with pytest.raises(DefinitionError, match=re.escape(f"{TAKES_A_URL}, not {url!r}")):
         process.http(url)
+
+
+@pytest.mark.parametrize("status", ["200", 20, 2000, True])
+def test_what_is_no_status_is_refused(status: Any) -> None:
+    """Likewise: nobody would ever answer with it."""
+    with pytest.raises(DefinitionError, match=rf"process\.http: status is {status!r}, but must"):
+        process.http("http://127.0.0.1", status=status)
 
 
 def test_what_is_no_pattern_and_no_function_is_refused() -> None:
@@ -311,6 +371,12 @@ def test_what_is_no_pattern_and_no_function_is_refused() -> None:
     nothing: Any = "x"
     with pytest.raises(DefinitionError, match=r"process\.line takes a regular expression; '\('"):
         process.line("(")
+    for pattern in (b"up", re.compile(b"up"), 5):
+        bad: Any = pattern
+        with pytest.raises(DefinitionError, match=r"a regular expression for text, not "):
+            process.line(bad)
+    with pytest.raises(DefinitionError, match=r"process\.line: stream is 'x', but must be"):
+        process.line("up", stream=nothing)
     with pytest.raises(DefinitionError, match=r"process\.when takes an async function, not 'x'"):
         process.when(nothing)
 

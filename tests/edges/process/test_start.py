@@ -174,6 +174,14 @@ def test_a_string_is_no_list(argv: Any) -> None:
         {"argv": None},
         {"argv": ["a\0b"]},
         {"env": {"A": 1}},
+        {"env": {"A=B": "1"}},
+        {"env": {"": "1"}},
+        {"env": {"A": "1\0"}},
+        {"cwd": 5},
+        {"user": 1.5},
+        {"user": True},
+        {"signal_all": "no"},
+        {"drains": "no"},
         {"stop_signal": 0},
         {"stop_signal": "QUIT"},
         {"restart": -1},
@@ -187,6 +195,14 @@ def test_what_cannot_be_used_is_refused(options: dict[str, Any]) -> None:
     arguments: dict[str, Any] = {"argv": ["true"], **options}
     with pytest.raises(DefinitionError):
         process.process(**arguments)
+
+
+def test_what_no_variable_can_hold_is_not_repeated() -> None:
+    """It may be a secret."""
+    with pytest.raises(DefinitionError, match="'TOKEN', which cannot be a variable") as caught:
+        process.process(["true"], env={"TOKEN": "open sesame\0"})
+
+    assert "sesame" not in str(caught.value)
 
 
 @pytest.mark.parametrize("number", [0, -1, True, 1.5, "4"])

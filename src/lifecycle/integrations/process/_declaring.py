@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -15,7 +16,6 @@ from lifecycle.integrations.process._ready import AtOnce, Ready
 from lifecycle.settings.durations import Seconds
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from typing_extensions import Unpack
@@ -140,6 +140,19 @@ def _check(options: ProcessOptions) -> None:
     if number not in signal.valid_signals():
         problem = f"process: stop_signal is {number!r}, which is no signal"
         raise DefinitionError(problem)
+    for name in ("signal_all", "drains"):
+        flag: Any = options.get(name, False)
+        if not isinstance(flag, bool):
+            problem = f"process: {name} is {flag!r}, but must be True or False"
+            raise DefinitionError(problem)
+    user: Any = options.get("user")
+    if user is not None and (isinstance(user, bool) or not isinstance(user, (str, int))):
+        problem = f"process: user is {user!r}, but must be a user's name or number"
+        raise DefinitionError(problem)
+    cwd: Any = options.get("cwd")
+    if cwd is not None and not isinstance(cwd, (str, os.PathLike)):
+        problem = f"process: cwd is {cwd!r}, but must be the path of a directory"
+        raise DefinitionError(problem)
 
 
 def _program(argv: object, ready: object, options: ProcessOptions) -> Program:
@@ -151,6 +164,14 @@ def _program(argv: object, ready: object, options: ProcessOptions) -> Program:
     if not all(isinstance(word, str) for item in variables.items() for word in item):
         problem = f"process: env maps names to texts, {env!r} does not"
         raise DefinitionError(problem)
+    for name, value in variables.items():
+        if not name or "=" in name or "\0" in name + value:
+            # Without the value, which may be a secret.
+            problem = (
+                f"process: env has {name!r}, which cannot be a variable: its name has to be there, "
+                "without a `=`, and neither that nor its value can hold a null character"
+            )
+            raise DefinitionError(problem)
     if ready is not None and not isinstance(ready, Ready):
         problem = (
             f"process: ready is {ready!r}; it takes process.tcp(…), process.line(…), and so on"

@@ -10,6 +10,7 @@ import abc
 import contextlib
 import os
 import re
+import socket
 import sys
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ from lifecycle.errors import DefinitionError
 from lifecycle.integrations.process._errors import ProcessError
 from lifecycle.integrations.process._ready import Ready, Watch
 from lifecycle.settings import Retry, parse_address
+from lifecycle.settings.address import is_address
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -33,6 +35,9 @@ PAUSES: Final = Retry(sys.maxsize, delay=0.01, factor=1.6, max_delay=0.5)
 _ATTEMPT: Final = 5.0
 """How long one attempt may take, in seconds: who is still starting may accept, and not answer."""
 _SCHEMES: Final = {"http": 80}
+_IN_ONE_PIECE: Final = re.compile(r"[^\s\x00-\x1f\x7f]+")
+"""A URL goes into the first line of a request as it is."""
+_STATUSES: Final = range(100, 600)
 _STATUS: Final = re.compile(rb"HTTP/\d(?:\.\d)? (\d{3})")
 _LONGEST_STATUS: Final = 4096
 
@@ -104,6 +109,8 @@ def _words(error: BaseException) -> str:
         error = inner[0]
     elif isinstance(cause, OSError):
         error = cause
+    if isinstance(error, socket.gaierror):
+        return str(error.strerror)  # the numbers of names that nobody knows are not the system's
     # Event loops have texts of their own for it.
     number = getattr(error, "errno", None)
     return (os.strerror(number) if number else str(error)) or type(error).__name__
@@ -206,15 +213,19 @@ def tcp(address: str, port: int | None = None) -> Ready:
         DefinitionError: it is no such address.
 
     """
-    text = address if port is None else f"{f'[{address}]' if ':' in address else address}:{port}"
-    try:
-        host, number = parse_address(text)
-    except ValueError:
-        host, number = None, 0
+    given: Any = address
+    if port is not None and isinstance(given, str):
+        given = f"{f'[{given}]' if ':' in given else given}:{_number(port)}"
+    host, number = parse_address(given) if is_address(given) else (None, 0)
     if number == 0:
-        problem = f'process.tcp takes host and port, as in tcp("127.0.0.1:9000"), not {text!r}'
+        problem = f'process.tcp takes host and port, as in tcp("127.0.0.1:9000"), not {given!r}'
         raise DefinitionError(problem)
     return Tcp(host or "127.0.0.1", number)
+
+
+def _number(port: Any) -> str:
+    """Write a port, as it is where it is no number: no address has one."""
+    return str(port) if type(port) is int else repr(port)
 
 
 def unix(path: str | os.PathLike[str]) -> Ready:
@@ -223,8 +234,15 @@ def unix(path: str | os.PathLike[str]) -> Ready:
     Args:
         path: where it is.
 
+    Raises:
+        DefinitionError: it is no path.
+
     """
-    return Unix(str(path))
+    given: Any = path
+    if not isinstance(given, (str, os.PathLike)) or not os.fspath(given):
+        problem = f'process.unix takes a path, as in unix("/run/shop.sock"), not {given!r}'
+        raise DefinitionError(problem)
+    return Unix(os.fsdecode(path))
 
 
 def http(url: str, *, status: int | None = None) -> Ready:
@@ -235,16 +253,24 @@ def http(url: str, *, status: int | None = None) -> Ready:
         status: the status that it has to answer with; by default any below 400.
 
     Raises:
-        DefinitionError: it is no such URL.
+        DefinitionError: it is no such URL, or no status.
 
     """
-    parts = urlsplit(url)
+    given: Any = url
+    wanted: Any = status
     try:
+        parts = urlsplit(given if _IN_ONE_PIECE.fullmatch(given) else "")
         port = parts.port or _SCHEMES[parts.scheme]
-    except (KeyError, ValueError):
-        port = 0
+    except (KeyError, TypeError, ValueError):
+        parts, port = urlsplit(""), 0
     if not port or not parts.hostname or parts.username is not None:
-        problem = f'process.http takes a URL, as in http("http://127.0.0.1:8080/ping"), not {url!r}'
+        problem = (
+            f'process.http takes a URL, as in http("http://127.0.0.1:8080/ping"), not {given!r}'
+        )
+        raise DefinitionError(problem)
+    is_status = isinstance(wanted, int) and wanted in _STATUSES
+    if wanted is not None and not is_status:
+        problem = f"process.http: status is {wanted!r}, but must be one of HTTP, as in 204"
         raise DefinitionError(problem)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Http(parts.hostname, port, target, status)

@@ -6,7 +6,7 @@ import re
 import secrets
 import socket
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import attrs
 
@@ -14,12 +14,12 @@ from lifecycle.errors import DefinitionError
 from lifecycle.integrations.process._bell import Bell
 from lifecycle.integrations.process._errors import ProcessError
 from lifecycle.integrations.process._ready import Ready, Watch
+from lifecycle.processes import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lifecycle.integrations.process._ready import Source
-    from lifecycle.processes import Stream
 
 _READY: Final = "READY=1 at its NOTIFY_SOCKET"
 _LONGEST: Final = 4096  # of a datagram: systemd takes no longer ones
@@ -82,11 +82,20 @@ def line(pattern: str | re.Pattern[str], *, stream: Stream | None = None) -> Rea
         stream: ``"stdout"`` or ``"stderr"``, where only one of them counts.
 
     Raises:
-        DefinitionError: it is no regular expression.
+        DefinitionError: it is no regular expression, or no stream.
 
     """
+    given: Any = pattern
+    where: Any = stream
+    text: Any = getattr(given, "pattern", given)
+    if not isinstance(text, str):
+        problem = f"process.line takes a regular expression for text, not {given!r}"
+        raise DefinitionError(problem)
+    if where not in (None, *get_args(Stream)):
+        problem = f'process.line: stream is {where!r}, but must be "stdout", "stderr" or None'
+        raise DefinitionError(problem)
     try:
-        compiled = re.compile(pattern)
+        compiled = re.compile(given)
     except re.error as error:
         problem = f"process.line takes a regular expression; {pattern!r} is none: {error}"
         raise DefinitionError(problem) from error
