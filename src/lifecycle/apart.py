@@ -122,8 +122,12 @@ class Apart(AbstractAsyncContextManager[System]):
 
         Raises:
             RunError: the first cause of what went wrong, unless there is an error already.
+            RuntimeError: it was not entered.
 
         """
+        if self._task is None:
+            message = "this system was not entered, and cannot be left"
+            raise RuntimeError(message)
         self._is_to_end.set()
         await self._end(error)
 

@@ -75,7 +75,9 @@ class Nested(AbstractAsyncContextManager[System]):
         self._settings = settings
         self._companions = companions
         self._observers = observers
+        self._is_entered = False
         self._run: Run | None = None
+        """Its run, while that is up."""
 
     async def __aenter__(self) -> System:
         """Start everything.
@@ -85,7 +87,7 @@ class Nested(AbstractAsyncContextManager[System]):
             RunError: something did not start.
 
         """
-        if self._run is not None:
+        if self._is_entered:
             message = f"{self!r} runs already"
             raise RuntimeError(message)
         try:
@@ -96,7 +98,12 @@ class Nested(AbstractAsyncContextManager[System]):
                 "anywhere else a system is run by `lifecycle.running(…)`"
             )
             raise RuntimeError(message) from None
-        system = await run.__aenter__()
+        self._is_entered = True
+        try:
+            system = await run.__aenter__()
+        except BaseException:
+            self._is_entered = False
+            raise
         self._run = run
         return system
 
@@ -106,10 +113,21 @@ class Nested(AbstractAsyncContextManager[System]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        """Close everything."""
+        """Close everything.
+
+        Raises:
+            RuntimeError: it was not entered.
+            RunError: something went wrong.
+
+        """
         run, self._run = self._run, None
-        assert run is not None  # noqa: S101  it was entered
-        return await run.__aexit__(kind, error, traceback)
+        if run is None:
+            message = f"{self!r} does not run, and cannot be left"
+            raise RuntimeError(message)
+        try:
+            return await run.__aexit__(kind, error, traceback)
+        finally:
+            self._is_entered = False
 
     async def drain(self) -> None:
         """Drain everything, and close nothing yet."""

@@ -467,6 +467,42 @@ def test_it_may_be_run_again(life: Life) -> None:
     assert life.live(shop).error is None
 
 
+def test_it_is_not_started_twice_at_once(life: Life) -> None:
+    """Not even before it is up; the one that was first is ended as ever."""
+    inner = Registry("tenants")
+
+    @inner.component
+    async def acme() -> AsyncIterator[None]:
+        await anyio.sleep(1)
+        yield
+
+    shop = Registry("shop")
+    tenants = nested(inner)
+    shop.add(tenants, name="one")
+    shop.add(tenants, name="two")
+
+    lived = life.live(shop)
+
+    assert isinstance(lived.error, StartError)
+    assert "runs already" in str(lived.error)
+    assert lived.report is not None
+    assert 1 == len(lived.report.errors)
+    again = Registry("shop")
+    again.add(tenants, name="one")
+    assert life.live(again).error is None
+
+
+def test_what_was_not_entered_cannot_be_left(life: Life) -> None:
+    """That is said, and is no assertion of ours."""
+
+    async def main() -> None:
+        for one in (nested(Registry("shop")), running(Registry("shop"))):
+            with pytest.raises(RuntimeError, match="cannot be left"):
+                await one.__aexit__(None, None, None)
+
+    life.run(main)
+
+
 def test_outside_of_a_component(life: Life) -> None:
     """There is nobody whose time it could have."""
 

@@ -183,6 +183,16 @@ def test_it_is_entered_once(run: Run) -> None:
     run(main())
 
 
+def test_what_was_not_entered_cannot_be_left(run: Run) -> None:
+    """That is said, and is no assertion of ours."""
+
+    async def main() -> None:
+        with pytest.raises(RuntimeError, match="was not entered, and cannot be left"):
+            await apart(Registry("shop")).__aexit__(None, None, None)
+
+    run(main())
+
+
 def test_on_trio() -> None:
     """There is no task without a nursery: it says what to do instead."""
 

@@ -91,8 +91,15 @@ class Running:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        """Shut down, if that has not happened, and wait until everything has ended."""
-        assert self._body is not None  # noqa: S101  it was entered
+        """Shut down, if that has not happened, and wait until everything has ended.
+
+        Raises:
+            RuntimeError: it was not entered.
+
+        """
+        if self._body is None:
+            message = "`running(…)` was not entered, and cannot be left"
+            raise RuntimeError(message)
         left = self._body.leave(kind, error, traceback)
         await self._end(left, by_itself=not self._body.was_cancelled)
         if left is not None and left is not error:
