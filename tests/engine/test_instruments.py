@@ -146,6 +146,46 @@ def test_an_instrument_that_goes_on_when_its_hook_has_failed(life: Life) -> None
     assert "await anyio.sleep(seconds)" in abandoned.stack
 
 
+@pytest.mark.parametrize("how", ["raises", "returns", "waits"])
+def test_a_stop_is_called_whatever_an_instrument_does(life: Life, how: str) -> None:
+    """What was opened is closed: nothing but the stop could do it."""
+    shop = Registry("shop")
+    part(shop, "database", stop=lambda: life.note("closed"))
+
+    class Fails(Instrument):
+        async def around(self, call: HookCall, proceed: Callable[[], Awaitable[Any]]) -> Any:
+            if call.hook != "stop":
+                return await proceed()
+            if how == "waits":
+                await anyio.sleep_forever()
+            if how == "raises":
+                message = "the collector is gone"
+                raise OSError(message)
+            return None
+
+    with instrumented(Fails()):
+        lived = life.live(shop)
+
+    assert lived.report is not None
+    assert ["closed"] == life.words
+    assert (how != "returns") == bool(lived.report.errors)
+
+
+@pytest.mark.parametrize("given", [3, None, Instrument], ids=repr)
+def test_what_is_no_instrument_is_refused(life: Life, given: Any) -> None:
+    """By name, and before any hook fails because of it; for the class it says what to do."""
+    with pytest.raises(TypeError, match=r"instrumented\(\) takes an Instrument, and "):
+        instrumented(given)
+
+    async def body(system: System) -> None:
+        with pytest.raises(TypeError, match=r"instrument\(\) takes an Instrument, and "):
+            system.instrument(given)
+
+    shop = Registry("shop")
+    part(shop, "database")
+    assert life.live(shop, body).error is None
+
+
 @pytest.mark.rule("K1")
 def test_an_instrument_runs_in_the_components_task(life: Life) -> None:
     """It may hold a task group open from a generator's start to its stop."""

@@ -75,18 +75,65 @@ class Instrument:
 _in_force: ContextVar[tuple[Instrument, ...]] = ContextVar("lifecycle_instruments", default=())
 
 
-@contextlib.contextmanager
-def instrumented(instrument: Instrument) -> Generator[None]:
+def refuse(taker: str, instrument: object) -> None:
+    """Refuse what is no instrument: no hook could be called through it.
+
+    Args:
+        taker: what it was passed to.
+        instrument: what was passed.
+
+    Raises:
+        TypeError: it is none.
+
+    """
+    if not isinstance(instrument, Instrument):
+        message = f"{taker} takes an Instrument, and {instrument!r} is none"
+        if isinstance(instrument, type) and issubclass(instrument, Instrument):
+            message += f": make one, {instrument.__name__}(…)"
+        raise TypeError(message)
+
+
+def instrumented(instrument: Instrument) -> AbstractContextManager[None]:
     """Put an instrument around the hooks of every system that is entered within.
 
     That is, every ``async with running(…)`` and every ``run`` that begins in this context. They
     nest: what is put around later is nearer to the hook.
+
+    Args:
+        instrument: what is put around them. Whatever it does, a stop is called.
+
+    Raises:
+        TypeError: it is none.
+
     """
+    refuse("instrumented()", instrument)
+    return _in_force_of(instrument)
+
+
+@contextlib.contextmanager
+def _in_force_of(instrument: Instrument) -> Generator[None]:
     token = _in_force.set((*_in_force.get(), instrument))
     try:
         yield
     finally:
         _in_force.reset(token)
+
+
+class _Proceeding:
+    """Calls a hook, and knows whether it has been."""
+
+    def __init__(self, proceed: Callable[[], Awaitable[Any]]) -> None:
+        self._proceed = proceed
+        self._is_called = False
+
+    async def __call__(self) -> Any:
+        self._is_called = True
+        return await self._proceed()
+
+    async def catch_up(self) -> None:
+        """Call it after all: whatever fails around a stop, what was opened is closed."""
+        if not self._is_called:
+            await self()
 
 
 class Instruments:
@@ -106,9 +153,21 @@ class Instruments:
 
     async def around(self, call: HookCall, proceed: Callable[[], Awaitable[Any]]) -> Any:
         """Call a hook, within all of them."""
+        innermost = _Proceeding(proceed)
+        outer: Callable[[], Awaitable[Any]] = innermost
         for instrument in reversed(self._all):
-            proceed = functools.partial(instrument.around, call, proceed)
-        return await proceed()
+            outer = functools.partial(instrument.around, call, outer)
+        if call.hook != "stop":
+            return await outer()
+        try:
+            result = await outer()
+        except GeneratorExit:
+            raise  # nothing can be awaited any more
+        except BaseException:
+            await innermost.catch_up()
+            raise
+        await innermost.catch_up()
+        return result
 
     @contextlib.contextmanager
     def working(self, component: str) -> Generator[None]:

@@ -6,7 +6,7 @@ import functools
 import math
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from lifecycle._engine import observers, streams
+from lifecycle._engine import instruments, observers, streams
 from lifecycle._engine.gate import Gate
 from lifecycle._engine.in_flight import holding
 from lifecycle._engine.lifetime import current
@@ -292,9 +292,13 @@ class System:
         For companions, likewise; ``lifecycle.instruments.instrumented`` does it from outside.
 
         Args:
-            instrument: what is put around them.
+            instrument: what is put around them. Whatever it does, a stop is called.
+
+        Raises:
+            TypeError: it is none.
 
         """
+        instruments.refuse("instrument()", instrument)
         self._on_the_loop(functools.partial(self._engine.instruments.add, instrument))
 
     def _on_the_loop(self, do: Callable[[], object]) -> None:
