@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import traceback
@@ -28,6 +29,18 @@ if TYPE_CHECKING:
     _StreamHandler = logging.StreamHandler[TextIO]
 else:  # not generic when it runs, before Python 3.11
     _StreamHandler = logging.StreamHandler
+
+
+def say(text: str) -> None:
+    """Write to stderr, as far as it can be written: how a program ends does not depend on that.
+
+    There may be none (``2>&-``, a service of Windows), it may be closed, or its disk be full.
+    """
+    stream: TextIO | None = sys.stderr
+    with contextlib.suppress(Exception):  # whatever somebody has put there
+        if stream is not None:
+            stream.write(text)
+            stream.flush()
 
 
 def account(report: Report) -> str:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Final
 
 from typing_extensions import Self
@@ -120,7 +119,7 @@ class Overseer:
     def end_process(self, report: Report) -> None:
         """Say what happened, and end the process now, if that may be."""
         if self._owns_process:
-            sys.stderr.write(console.account(report))
+            console.say(console.account(report))
             end_process(report.exit_code)
 
     def code_with(self, asked: int) -> int:

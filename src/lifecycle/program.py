@@ -73,21 +73,27 @@ def run(
                 running = overseer.running(registry, companions, observers)
             except DefinitionError as error:
                 raise _refused(error) from None
-            left_by = _run_loop(running, options)
-        report = overseer.report
+            report = _ended(overseer, _run_loop(running, options))
+            if report.outcome is Outcome.CLEAN and not report.exit_code:
+                return report
+            # Not after the watchdog: where nobody reads stderr, this is written for ever.
+            console.say(console.account(report))
+            raise SystemExit(report.exit_code)
+
+
+def _ended(overseer: Overseer, left_by: BaseException | None) -> Report:
+    """How it went, with what the loop was left by that is not in the report of the system."""
+    report = overseer.report
     if isinstance(left_by, SystemExit):
-        report = _left_by(left_by, overseer)
-    elif left_by is not None:
+        return _left_by(left_by, overseer)
+    if left_by is not None:
         if report is None:  # it had not begun
             raise SystemExit(INTERRUPTED)
         if report.outcome is not Outcome.FORCED:
             # It came before the body, or after: no more was known than a cancellation.
             report = attrs.evolve(report, exit_code=INTERRUPTED)
     assert report is not None  # noqa: S101  it was entered, and is over
-    if report.outcome is Outcome.CLEAN and not report.exit_code:
-        return report
-    sys.stderr.write(console.account(report))
-    raise SystemExit(report.exit_code)
+    return report
 
 
 def _run_loop(running: Running, options: dict[str, Any]) -> BaseException | None:
@@ -139,7 +145,7 @@ def _left_by(raised: SystemExit, overseer: Overseer) -> Report:
     report = overseer.report
     if report is None:
         raise raised
-    sys.stderr.write(
+    console.say(
         f"lifecycle: a task raised SystemExit({raised.code!r}), for which asyncio ends its loop "
         "and cancels every task. Raise it in a hook, or call `shut_down(exit_code=…)`.\n"
     )
@@ -148,7 +154,7 @@ def _left_by(raised: SystemExit, overseer: Overseer) -> Report:
 
 def _refused(error: DefinitionError) -> SystemExit:
     notes = getattr(error, "__notes__", ())
-    sys.stderr.write("\n".join([f"lifecycle: {error}", *(f"  {note}" for note in notes)]) + "\n")
+    console.say("\n".join([f"lifecycle: {error}", *(f"  {note}" for note in notes)]) + "\n")
     return SystemExit(int(ExitCode.CONFIG))
 
 

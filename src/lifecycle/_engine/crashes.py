@@ -36,6 +36,7 @@ class Crashes:
         if was_running and not node.optional:
             # Readiness is off before anybody is told. The cause of a group's crash shows only when
             # the component is stopped.
+            self._engine.account.verdict.crashed = True
             self._engine.shutdown.note_failure(str(error), error.__cause__ or error)
         self._engine.mark(node.index)
         self._engine.tell(events.ComponentCrashed, component=node.name, error=error)
@@ -46,7 +47,6 @@ class Crashes:
         else:
             self._engine.account.note(error, node.index)
             if was_running:
-                self._engine.account.verdict.crashed = True
                 self._engine.shutdown.failed(error)
             else:
                 self._engine.account.verdict.incomplete = True

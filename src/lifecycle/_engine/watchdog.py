@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import os
 import queue
 import sys
 import threading
@@ -115,11 +116,34 @@ class Watchdog:
 
     def _expire(self) -> None:
         _back_up(_TO_SAY_WHY)  # this thread runs: the exit code can be the right one
+        # stderr may be what is stuck: a pipe that nobody reads.
+        says = threading.Thread(target=self._say_why, name="lifecycle: why", daemon=True)
+        with contextlib.suppress(RuntimeError):  # there is no other thread to be had
+            says.start()
+            says.join(_TO_SAY_WHY / 2)
+        self._end(self._code())
+
+    def _say_why(self) -> None:
         with contextlib.suppress(Exception):
             sys.stderr.write(self._explain())
             sys.stderr.flush()
-            faulthandler.dump_traceback(all_threads=True)
-        self._end(self._code())
+            _write_all_threads()
+
+
+def _write_all_threads() -> None:
+    """Write where each thread is.
+
+    Where there can be one, by way of a file in memory: as long as faulthandler writes to stderr
+    itself, nobody else runs, and that may be for ever.
+    """
+    if not hasattr(os, "memfd_create"):
+        faulthandler.dump_traceback(all_threads=True)
+        return
+    with open(os.memfd_create("threads"), "w+", errors="replace") as file:  # noqa: PTH123  a descriptor
+        faulthandler.dump_traceback(file, all_threads=True)
+        file.seek(0)
+        sys.stderr.write(file.read())
+        sys.stderr.flush()
 
 
 def _others_are_left() -> bool:

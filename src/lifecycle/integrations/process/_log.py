@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import logging
-import sys
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
 import anyio
 
+from lifecycle import console
 from lifecycle.errors import plural
 from lifecycle.integrations.process._bell import Bell
 
@@ -100,11 +100,9 @@ class Log:
         """Say on stderr what may be lost: the log is what does not keep up."""
         with self._changed:
             left = sum(entry[2] == "%s" for entry in self._entries)
-        if left and sys.stderr is not None:
+        if left:
             lines = f"{plural(left, 'line')} of the output of {name!r}"
-            text = f"lifecycle: {lines} are not logged yet {_PATIENCE:g} s after its end\n"
-            with contextlib.suppress(OSError, ValueError):  # it may be closed
-                sys.stderr.write(text)
+            console.say(f"lifecycle: {lines} are not logged yet {_PATIENCE:g} s after its end\n")
 
     def _add(self, entry: Entry, size: int) -> None:
         self._entries.append(entry)

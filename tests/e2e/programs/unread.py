@@ -1,0 +1,60 @@
+"""A program that ends badly, and whose stderr is a pipe that nobody reads, or cannot be written."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+import lifecycle
+from lifecycle import Registry, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+BACKEND: Any = sys.argv[1]
+END = sys.argv[2]
+MORE_THAN_A_PIPE_TAKES = "x" * 1_000_000
+settings = Settings(grace_period=2)
+shop = Registry("shop")
+
+
+@shop.service
+async def works() -> None:
+    """Crashes, or blocks the event loop when the program is asked to end."""
+    if END == "blocked":
+        os.set_blocking(2, False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(2, b"x")
+        os.set_blocking(2, True)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1000)  # noqa: ASYNC251  that is the point
+    if END != "left behind":
+        raise ValueError(MORE_THAN_A_PIPE_TAKES)
+
+
+@shop.component(stop_timeout=0.1)
+async def cache() -> AsyncIterator[str]:
+    """May ignore its cancellation."""
+    yield "cache"
+    if END == "left behind":
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep_forever()
+
+
+if END == "left behind":
+    settings = Settings(grace_period=1000)  # more than anybody waits for
+else:
+    nobody, stderr = os.pipe()
+    os.dup2(stderr, 2)
+if END == "told at the end":
+    logging.getLogger("lifecycle").addHandler(logging.NullHandler())
+    logging.getLogger("lifecycle").propagate = False
+lifecycle.run(shop, settings, backend=BACKEND)
