@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, cast, overload
 
 import attrs
-from typing_extensions import TypeVar
+from typing_extensions import Self, TypeVar
 
 from lifecycle._core.component import Kind
 from lifecycle._core.declaration import Declaration, GivenHook, HookName, Mark, Where
@@ -77,6 +77,14 @@ class Component(Source[T]):
     It is exactly that type, so that what stands in for the value in tests can be checked; where it
     is only read, in ``requires``, a wider one will do.
     """
+
+    def __copy__(self) -> Self:
+        """Itself: which component it is, is all that there is to know."""
+        return self
+
+    def __deepcopy__(self, _: object) -> Self:
+        """Likewise, also within a copy of what holds it."""
+        return self
 
     @property
     def function(self) -> Callable[..., Any]:

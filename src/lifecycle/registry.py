@@ -6,7 +6,7 @@ snapshot: what is declared later is in the next plan.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from lifecycle._core.declaration import (
     Change,
@@ -36,7 +36,32 @@ class Registry(Verbs):
     """Declares components, includes other registries, and makes a plan of it all."""
 
     def __init__(self, name: str) -> None:
+        """Nothing is declared yet.
+
+        Args:
+            name: what messages call it.
+
+        Raises:
+            TypeError: `name` is not a text.
+
+        """
+        if not isinstance(cast("object", name), str):
+            message = f"Registry() takes a text as name, not {name!r}"
+            raise TypeError(message)
         self._contents = Contents(name)
+
+    def __copy__(self) -> NoReturn:
+        self._refuse_to_be_copied()
+
+    def __deepcopy__(self, _: object) -> NoReturn:
+        self._refuse_to_be_copied()
+
+    def _refuse_to_be_copied(self) -> NoReturn:
+        message = (
+            f"{self!r} cannot be copied so: what it declares is known by its handles. `without()` "
+            "gives a copy that can be changed"
+        )
+        raise TypeError(message)
 
     def __repr__(self) -> str:
         return f"<Registry {self.name!r}>"

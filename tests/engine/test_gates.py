@@ -9,11 +9,13 @@ import pytest
 from lifecycle import Component, Lifetime, Registry, Settings, System, events, requires, running
 from lifecycle.errors import (
     ClosedError,
+    CrashedError,
     DeadlockError,
     LifecycleError,
     NotReadyError,
     PreflightError,
     StartError,
+    StopError,
     UnknownComponentError,
     add_note,
 )
@@ -667,3 +669,68 @@ def test_nobody_waits_for_the_turn_of_what_has_ended(life: Life) -> None:
 
     life.live(shop, body)
     assert ["1 over"] == life.log
+
+
+@pytest.mark.rule("B1")
+@pytest.mark.parametrize("hook", ["drain", "stop"])
+def test_what_failed_as_it_ended_is_closed(life: Life, hook: str) -> None:
+    """Like whatever has stopped: what went wrong in its end is the cause of that, and no more."""
+    shop = Registry("shop")
+    found: list[BaseException] = []
+
+    @shop.component
+    async def watcher() -> AsyncIterator[None]:
+        yield
+        for ask in (here().__getitem__, lambda component: here().ready(component)):
+            with pytest.raises(LifecycleError) as caught:
+                await cast("Any", ask)(broken)
+            found.append(caught.value)
+
+    options: dict[str, Any] = {hook: fail}
+    broken = part(shop, "broken", requires=[watcher], **options)
+
+    lived = life.live(shop)
+
+    assert isinstance(lived.error, StopError)
+    assert [ClosedError, ClosedError] == [type(error) for error in found]
+    assert [StopError, StopError] == [type(error.__cause__) for error in found]
+
+
+@pytest.mark.rule("R1")
+def test_what_crashed_has_crashed_whatever_its_drain_had_done(life: Life) -> None:
+    """Its gate raises that, also where its drain had failed before."""
+    shop = Registry("shop")
+    found: list[BaseException] = []
+    drained = anyio.Event()
+
+    async def crash_later() -> None:
+        await drained.wait()
+        await anyio.sleep(1)
+        raise ValueError
+
+    @shop.component
+    async def watcher() -> str:
+        return "watcher"
+
+    @watcher.drain
+    async def _(_: str) -> None:
+        await anyio.sleep(2)
+        with pytest.raises(LifecycleError) as caught:
+            here()[broken]
+        found.append(caught.value)
+
+    @shop.component(requires=[watcher])
+    async def broken() -> AsyncIterator[None]:
+        async with anyio.create_task_group() as group:
+            group.start_soon(crash_later)
+            yield
+
+    @broken.drain
+    async def _(_: None) -> None:
+        drained.set()
+        message = "the drain fails first"
+        raise OSError(message)
+
+    life.live(shop)
+
+    assert [CrashedError] == [type(error) for error in found]

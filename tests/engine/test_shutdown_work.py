@@ -447,6 +447,20 @@ def test_work_in_threads_can_be_told_that_its_time_is_over(life: Life) -> None:
     assert ("incomplete", 75, ["DrainTimeoutError"]) == summary(lived)
 
 
+def test_whose_work_was_cut_off_is_logged(life: Life, caplog: pytest.LogCaptureFixture) -> None:
+    """What belongs to no component is the system's."""
+    shop = Registry("shop")
+
+    async def body(system: System) -> None:
+        system.shut_down()
+        with system.hold("order"):
+            await anyio.sleep_forever()
+
+    life.live(shop, body)
+
+    assert "work of the system was cut off: ('order',)" in caplog.messages
+
+
 @pytest.mark.rule("D4")
 def test_being_told_of_the_cut_may_fail(life: Life, caplog: pytest.LogCaptureFixture) -> None:
     """It is logged, the others are told all the same, and the shutdown goes on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 from typing import TYPE_CHECKING, Any
 
@@ -169,3 +170,51 @@ def test_planning_with_something_else() -> None:
     with pytest.raises(TypeError) as caught:
         SHOP.plan(given)
     assert "plan() takes Settings(…), not {'grace_period': 3}" == str(caught.value)
+
+
+@pytest.mark.parametrize("given", [None, 3, lifecycle.Registry], ids=["None", "3", "class"])
+def test_a_registry_without_a_name(given: Any) -> None:
+    """Its name is what messages call it."""
+    with pytest.raises(TypeError, match=r"Registry\(\) takes a text as name, not "):
+        lifecycle.Registry(given)
+
+
+def test_looking_for_components_in_a_system() -> None:
+    """It is asked for one at a time; Python alone would ask it for 0, 1, and so on."""
+
+    async def main() -> None:
+        async with lifecycle.running(SHOP) as system:
+            anything: Any = system
+            with pytest.raises(TypeError, match="'System'"):
+                _ = ends in anything
+            with pytest.raises(TypeError, match="'System'"):
+                list(anything)
+
+    anyio.run(main)
+
+
+def test_iterating_until_the_drain_over_what_cannot_be() -> None:
+    """The parameter is named, and not an attribute that it lacks."""
+    given: Any = [1, 2]
+
+    async def main() -> None:
+        async with lifecycle.running(SHOP) as system:
+            with pytest.raises(TypeError) as caught:
+                system.until_draining(given)
+            assert "until_draining() takes what `async for` iterates over, not [1, 2]" == str(
+                caught.value
+            )
+
+    anyio.run(main)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_copying_a_registry(copied: Callable[[Any], Any]) -> None:
+    """Its copy would not know its own handles; a handle is itself, also within a copy."""
+    shop = lifecycle.Registry("shop")
+    url = shop.value("sqlite://", name="url")
+
+    with pytest.raises(TypeError, match=r"cannot be copied so: .* `without\(\)` gives a copy"):
+        copied(shop)
+    assert copied(url) is url
+    assert shop.override(copied(url).to("")).plan() is not None

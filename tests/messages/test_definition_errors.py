@@ -171,6 +171,10 @@ CASES: dict[str, tuple[str, Callable[..., Any]]] = {
         "'a' has drain_timeout=nan: it must be a number of seconds, 0 or more",
         lambda shop: shop.component(bool, name="a", drain_timeout=math.nan),
     ),
+    "timeout that no float can hold": (
+        f"'a' has stop_timeout={10**400}: it must be a number of seconds, more than 0",
+        lambda shop: shop.component(bool, name="a", stop_timeout=10**400),
+    ),
     "timeout without an end": (
         "'a' has drain_timeout=inf: it must be a number of seconds, 0 or more",
         lambda shop: shop.component(bool, name="a", drain_timeout=math.inf),
@@ -482,6 +486,36 @@ CASES: dict[str, tuple[str, Callable[..., Any]]] = {
             "itself: write x=requires(b)"
         ),
         lambda shop: shop.component(with_default(shop.value(1, name="b")), name="a"),
+    ),
+    "mark as what is there instead": (
+        (
+            "'a' would be given the mark <requires('b')> itself as 'x', where there is nothing "
+            "else: require that by a parameter of its own, and choose in the function"
+        ),
+        lambda shop: shop.component(with_default(wants("c", default=requires("b"))), name="a"),
+    ),
+    "handle as what is there instead": (
+        (
+            "'a' would be given the handle of 'b' itself as 'x', where there is nothing else: "
+            "require that by a parameter of its own, and choose in the function"
+        ),
+        lambda shop: shop.component(
+            with_default(wants("c", default=shop.value(1, name="b"))), name="a"
+        ),
+    ),
+    "mark as a value": (
+        (
+            "'a' has the mark <requires('b')> as its value, and everybody would be given that "
+            "itself: what depends on something is a function with requires(…)"
+        ),
+        lambda shop: shop.value(requires("b"), name="a"),
+    ),
+    "handle as a value": (
+        (
+            "'a' has the handle of 'b' as its value, and everybody would be given that itself: "
+            "what depends on something is a function with requires(…)"
+        ),
+        lambda shop: shop.value(shop.value(1, name="b"), name="a"),
     ),
     "mark that cannot be reached": (
         (

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from lifecycle._engine.lifetime import current
-from lifecycle.errors import ClosedError, DeadlockError, NotReadyError, RunError
+from lifecycle.errors import (
+    ClosedError,
+    DeadlockError,
+    DrainTimeoutError,
+    NotReadyError,
+    RunError,
+    StopError,
+)
 from lifecycle.states import Phase, State
 
 if TYPE_CHECKING:
@@ -18,6 +25,8 @@ if TYPE_CHECKING:
 
 OPEN = frozenset({State.READY, State.DRAINING, State.DRAINED})
 _AHEAD = frozenset({State.PENDING, State.STARTING})
+_OF_ITS_END = (DrainTimeoutError, StopError)
+"""What goes wrong with a component that was ready: it has stopped, and not failed."""
 _STARTING = frozenset({Phase.PREFLIGHT, Phase.STARTING})
 
 
@@ -156,10 +165,14 @@ class Gates:
             broken.__cause__ = engine.fault
             return broken
         blamed = engine.machine.blame.get(component, component)
-        error = engine.component_errors.get(blamed)
-        if isinstance(error, RunError):
+        host, error = engine.hosts[blamed], engine.component_errors.get(blamed)
+        if host is not None and host.crash is not None:
+            error = host.crash  # it ended by that, whatever had gone wrong before
+        if isinstance(error, RunError) and not isinstance(error, _OF_ITS_END):
             return error.again()
-        return ClosedError(engine.name(component), engine.shutdown.reason or "")
+        closed = ClosedError(engine.name(component), engine.shutdown.reason or "")
+        closed.__cause__ = error
+        return closed
 
     def _waiter(self) -> int | None:
         """The component in whose own task, and start, the caller is."""

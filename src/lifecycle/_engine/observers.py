@@ -99,6 +99,8 @@ def line(event: events.Event) -> str:
     kind = type(event)
     template = _LINES[kind] if error is None else _FAILED.get(kind, _LINES[kind])
     fields["took"] = seconds(fields.get("duration", 0.0))
+    if fields.get("component") is None:
+        fields["component"] = "the system"
     text = template.format(**fields)
     if isinstance(error, BaseException):
         text += f": {one_line(error)}"

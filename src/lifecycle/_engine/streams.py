@@ -24,7 +24,15 @@ class Until(AsyncIterator[T]):
     """
 
     def __init__(self, flag: Flag, source: AsyncIterable[T]) -> None:
-        """Iterate over a source."""
+        """Iterate over a source.
+
+        Raises:
+            TypeError: it cannot be iterated over.
+
+        """
+        if not hasattr(source, "__aiter__"):
+            message = f"until_draining() takes what `async for` iterates over, not {source!r}"
+            raise TypeError(message)
         self._flag = flag
         self._items = source.__aiter__()
 

@@ -67,6 +67,10 @@ class System:
 
     # --- components ----------------------------------------------------------------------------
 
+    # By `__getitem__` alone Python would ask for 0, 1, …
+    __iter__ = None
+    __contains__ = None
+
     def __getitem__(self, component: Component[T]) -> T:
         """The value of a component.
 

@@ -11,7 +11,7 @@ from lifecycle._core.component import Check, Hooks, Kind
 from lifecycle._engine.hooks import FROM_BUILD, GENERATOR, YIELDS, hooks_of, not_filled
 from lifecycle.errors import InvalidComponentError, SettingsError
 from lifecycle.settings import Retry
-from lifecycle.settings.durations import Seconds
+from lifecycle.settings.durations import Seconds, as_float
 
 if TYPE_CHECKING:
     from lifecycle._core.declaration import Declaration, GivenHook, Preflight
@@ -124,7 +124,7 @@ def _check_options(declaration: Declaration, name: str, problems: Problems) -> N
     for option in ("start_timeout", "drain_timeout", "stop_timeout"):
         seconds = options.get(option)
         rule = Seconds(zero=option == "drain_timeout")
-        if seconds is not None and not rule.allows(seconds):
+        if seconds is not None and not rule.allows(as_float(seconds)):
             problems.invalid(name, f"has {option}={seconds!r}: it must be {rule.expected}")
     for option in ("optional", "thread"):
         if not isinstance(options.get(option, True), bool):

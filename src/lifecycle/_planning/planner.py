@@ -13,6 +13,7 @@ from lifecycle._planning.problems import Problems
 from lifecycle._planning.reading import Reading, Readings
 from lifecycle._planning.resolving import Present
 from lifecycle.errors import CycleError
+from lifecycle.settings.durations import as_optional_float
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -192,8 +193,8 @@ def _node(place: int, draft: _Draft, frozen: _Frozen) -> Node:
         thread=options.get("thread", True),
         on_return=options.get("on_return", "crash"),
         retry=retry_of(declaration),
-        start_timeout=options.get("start_timeout"),
-        drain_timeout=options.get("drain_timeout"),
-        stop_timeout=options.get("stop_timeout"),
+        start_timeout=as_optional_float(options.get("start_timeout")),
+        drain_timeout=as_optional_float(options.get("drain_timeout")),
+        stop_timeout=as_optional_float(options.get("stop_timeout")),
         declared_at=frozen.problems.place(declaration.where),
     )

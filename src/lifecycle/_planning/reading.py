@@ -74,6 +74,11 @@ def _read(declaration: Declaration) -> Reading:
     takes_lifetime = False
     if declaration.kind in _CALLED and callable(declaration.function):
         takes_lifetime = _read_signature(declaration.function, marked, reasons)
+    if declaration.kind is Kind.VALUE and isinstance(declaration.value, (Mark, Component)):
+        reasons.append(
+            f"has {_shown(declaration.value)} as its value, and everybody would be given that "
+            "itself: what depends on something is a function with requires(…)"
+        )
     options = declaration.options
     source = () if declaration.source is None else (declaration.source,)
     asked = _asked_by_object(declaration, reasons)
@@ -127,6 +132,8 @@ def _read_signature(function: Any, marked: list[MarkedParameter], reasons: list[
             if positional and skipped is not None:
                 reasons.append(_unreachable(parameter.name, skipped))
             marked.append(MarkedParameter(parameter.name, default, positional))
+            if isinstance(default.default, (Mark, Component)):
+                reasons.append(_not_as_default(parameter.name, default.default))
         elif default is not inspect.Parameter.empty:
             reason = _not_marked(parameter.name, default)
             reasons.extend([reason] if reason else [])
@@ -158,6 +165,17 @@ def _not_marked(name: str, default: object) -> str | None:
             f"itself: write {name}=requires({default.name})"
         )
     return None
+
+
+def _not_as_default(name: str, default: Mark | Component[Any]) -> str:
+    return (
+        f"would be given {_shown(default)} itself as {name!r}, where there is nothing else: "
+        "require that by a parameter of its own, and choose in the function"
+    )
+
+
+def _shown(given: Mark | Component[Any]) -> str:
+    return f"the mark {given!r}" if isinstance(given, Mark) else f"the handle of {given.name!r}"
 
 
 def _no_default(name: str) -> str:
