@@ -288,6 +288,15 @@ def test_an_interrupt_repeated_at_once_is_one(tmp_path: Path) -> None:
     assert process.said == []
 
 
+@pytest.mark.parametrize("name", ["check", "graph", "manifest"])
+def test_there_is_nothing_to_look_at_in_what_ends_itself(tmp_path: Path, name: str) -> None:
+    """A step of a pipeline that has seen nothing does not pass, also where the code is 0."""
+    write(tmp_path, app="import sys; sys.exit(0)")
+    with command(tmp_path, name, "app:shop") as process:
+        assert process.wait() == 78
+    assert "lifecycle: the import of 'app' raised SystemExit(0)" in process.output
+
+
 def test_a_module_may_end_the_program(tmp_path: Path) -> None:
     """A SystemExit while it is imported is its own decision."""
     write(tmp_path, app="raise SystemExit(5)")

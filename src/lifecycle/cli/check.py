@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import lifecycle
 from lifecycle import Settings
-from lifecycle.cli.target import load
+from lifecycle.cli.target import load_to_look
 from lifecycle.errors import plural, seconds
 from lifecycle.naming import given_name_of
 
@@ -50,7 +50,7 @@ def command(options: argparse.Namespace) -> int:
 
     """
     settings = Settings.from_env()
-    registry = load(options.target)
+    registry = load_to_look(options.target)
     if options.without:
         registry = registry.without(*options.without)
     plan = registry.plan(settings)

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lifecycle import Settings
-from lifecycle.cli.target import load
+from lifecycle.cli.target import load_to_look
 
 if TYPE_CHECKING:
     import argparse
@@ -53,7 +53,7 @@ def command(options: argparse.Namespace) -> int:
 
     """
     settings = Settings.from_env()
-    registry = load(options.target)
+    registry = load_to_look(options.target)
     lines = _FORMATS[options.format](registry.name, registry.plan(settings))
     sys.stdout.write("\n".join(lines) + "\n")
     return 0

@@ -13,7 +13,7 @@ import attrs
 
 import lifecycle
 from lifecycle import Settings
-from lifecycle.cli.target import has_main, load
+from lifecycle.cli.target import has_main, load_to_look
 from lifecycle.errors import SettingsError, seconds
 from lifecycle.settings import parse_address
 
@@ -63,7 +63,7 @@ def command(options: argparse.Namespace) -> int:
 
     """
     settings = _settings()
-    registry = load(options.target)
+    registry = load_to_look(options.target)
     if has_main(registry.plan(settings)) and not _said("DRAIN_DELAY"):
         settings = attrs.evolve(settings, drain_delay=0)  # nobody sends traffic to a job
     if not _said("GRACE_PERIOD"):

@@ -43,6 +43,24 @@ def load(target: str) -> Registry:
     return _registry(target, _get(module, attribute)) if colon else _only_registry(module)
 
 
+def load_to_look(target: str) -> Registry:
+    """Do the same for who runs nothing, and is no step that passes where it has seen nothing.
+
+    Raises:
+        DefinitionError: there is none, or the module has ended itself.
+
+    """
+    try:
+        return load(target)
+    except SystemExit as ended:
+        module = target.partition(":")[0]
+        message = (
+            f"the import of {module!r} raised SystemExit({ended.code!r}), so that there is nothing "
+            "to look at: what runs it goes under `if __name__ == '__main__':`"
+        )
+        raise DefinitionError(message) from None
+
+
 def has_main(plan: Plan) -> bool:
     """Whether it has a main, and ends with that."""
     return any(node.kind.value == "main" for node in plan.components)
