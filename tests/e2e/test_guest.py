@@ -497,3 +497,29 @@ def test_a_crash_ends_a_worker_of_theirs(runner: str, code: int, tmp_path: Path)
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert "The system was shut down because a component crashed. Exit code 70." in process.output
     assert 1 == len(pids(process, "database closed"))
+
+
+@pytest.mark.parametrize(
+    ("runner", "code"),
+    # These ask a worker that they have told to end for no code.
+    [("granian", 0), ("hypercorn", 0), ("uvicorn", 75)],
+)
+def test_a_bad_end_after_sigterm_leaves_the_lifespan_in_order(
+    runner: str, code: int, tmp_path: Path
+) -> None:
+    """The server was ending: what the app has around its lifespan comes to its end, too.
+
+    A person reads once what went wrong.
+    """
+    env = {"LIFECYCLE_DRAIN_DELAY": "0"}
+    socket_at = tmp_path / "socket" if runner == "granian" else None
+    options = ["--uds", str(socket_at)] if runner == "granian" else []
+    with serving(runner, *options, goes_wrong="the last word", env=env) as process:
+        Client(process, socket_at=socket_at).get("/")
+        process.send(signal.SIGTERM)
+        assert code == process.wait()
+
+    said = [line.rpartition(" ")[0] for line in process.said]
+    assert ["database closed", "closed"] == said[-3:-1]
+    assert said[-1].startswith("SIGTERM is for")  # it is said behind the lifespan of the system
+    assert 1 == process.output.count("not everything could be finished. Exit code 75.")

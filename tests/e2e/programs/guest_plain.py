@@ -58,6 +58,9 @@ async def database() -> AsyncIterator[str]:
     if GOES_WRONG == "the stop":
         threading.Event().wait()  # a stuck driver, on the loop
     say("database closed")
+    if GOES_WRONG == "the last word":
+        message = "the last word is lost"
+        raise NoDatabaseError(message)
 
 
 @shop.service

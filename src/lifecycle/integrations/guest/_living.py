@@ -185,15 +185,19 @@ class _Visit:
     def leave(self) -> None:
         """Everything has ended: see that the process ends as it should, too.
 
+        The server is ending, and does so as it would without us: what the app has around this is
+        left in order.
+
         Raises:
             RunError: the process is not ours to end.
 
         """
         report = self._overseer.report
         if self._owner.ends_process and report is not None and report.exit_code:
-            sys.stderr.write(console.account(report))
-            if not self._owner.leave_with(report.exit_code):
+            if not self._owner.leave_with(report.exit_code) and self._part.was_told:
+                # It ends since it was told to by us, and would do so with 0.
                 self._overseer.end_process(report)
+            sys.stderr.write(console.account(report))
         elif self._error is not None and not isinstance(self._error, ClosedError):
             raise self._error
 
