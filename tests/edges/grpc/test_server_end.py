@@ -13,8 +13,9 @@ import grpc.aio
 import pytest
 
 import lifecycle
-from lifecycle import Lifetime, Limits, Outcome, Settings, events
+from lifecycle import Lifetime, Limits, Outcome, Registry, Settings, events
 from lifecycle.errors import CrashedError, DrainTimeoutError
+from lifecycle.integrations import grpc as lifecycle_grpc
 from tests.edges.grpc.kit import (
     MEGABYTES,
     ON_ASYNCIO,
@@ -25,9 +26,11 @@ from tests.edges.grpc.kit import (
     shop_of,
 )
 from tests.edges.grpc.line import Line
-from tests.edges.grpc.services import DatabaseGoneError, Noticing, Orders
+from tests.edges.grpc.services import DatabaseGoneError, Noticing, Orders, add_service
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
     from lifecycle import System
 
 pytestmark = pytest.mark.anyio
@@ -416,6 +419,80 @@ async def test_a_call_that_fails() -> None:
             assert (await refusal_of(channel.unary_unary("/shop.Orders/No")(b"")))[0] is (
                 grpc.StatusCode.UNIMPLEMENTED
             )
+
+    assert (await run(shop, body)).outcome is Outcome.CLEAN
+
+
+@pytest.mark.parametrize("error", [SystemExit(7), KeyboardInterrupt(), GeneratorExit()], ids=repr)
+@pytest.mark.parametrize("how", ["in a task", "in a group", "in a thread"])
+async def test_what_is_no_exception_ends_one_call(error: BaseException, how: str) -> None:
+    """Its client is told, and the others are served: a `SystemExit` does not end the event loop."""
+
+    async def get(request: bytes, context: Any) -> bytes:
+        if how == "in a group":
+            async with anyio.create_task_group():
+                raise error
+        raise error
+
+    async def ticks(request: bytes, context: Any) -> AsyncIterator[bytes]:
+        yield b"1"
+        await get(request, context)
+
+    def sync_get(request: bytes, context: Any) -> bytes:
+        raise error
+
+    def sync_ticks(request: bytes, context: Any) -> Iterator[bytes]:
+        yield b"1"
+        raise error
+
+    orders = Orders()
+
+    def register(server: grpc.aio.Server) -> None:
+        orders.add(server)
+        one, stream = (sync_get, sync_ticks) if how == "in a thread" else (get, ticks)
+        methods = {"Get": ("unary", one), "Ticks": ("downstream", stream)}
+        add_service(server, methods, "shop.Exits")
+
+    shop = Registry("shop")
+    server = lifecycle_grpc.server(register, address="127.0.0.1:0")
+    shop.add(server, name="web")
+    told = []
+
+    async def body(system: System) -> None:
+        async with connected(server.target) as channel:
+            slow = channel.unary_unary("/shop.Orders/Slow")(b"")
+            await orders.has_said("slow")
+            told.append(await refusal_of(channel.unary_unary("/shop.Exits/Get")(b"")))
+            stream = channel.unary_stream("/shop.Exits/Ticks")(b"")
+            assert await stream.read() == b"1"
+            told.append(await refusal_of(stream.read()))
+            orders.go_on.set()
+            assert await slow == b"slow"
+
+    report = await run(shop, body)
+
+    assert [grpc.StatusCode.UNKNOWN] * 2 == [code for code, _ in told]
+    assert all(f"a handler has raised {error!r}" in text for _, text in told if "group" not in how)
+    assert (Outcome.CLEAN, 0) == (report.outcome, report.exit_code)
+
+
+async def test_an_exit_of_an_interceptor_ends_one_call() -> None:
+    """It is asked in a task of the call."""
+
+    class Exiting(grpc.aio.ServerInterceptor):
+        async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+            if handler_call_details.method == "/shop.Orders/Get":
+                raise SystemExit(7)
+            return await continuation(handler_call_details)
+
+    shop, server = shop_of(Orders(), interceptors=[Exiting()])
+
+    async def body(system: System) -> None:
+        async with connected(server.target) as channel:
+            assert (await refused(channel))[0] is grpc.StatusCode.UNKNOWN
+            count = channel.stream_unary("/shop.Orders/Count")()
+            await count.done_writing()
+            assert await count == b"0"
 
     assert (await run(shop, body)).outcome is Outcome.CLEAN
 

@@ -27,7 +27,7 @@ from tests.edges.grpc.kit import (
     sync_refusal_of,
 )
 from tests.edges.grpc.line import Line
-from tests.edges.grpc.services import DatabaseGoneError, SyncOrders, add_service
+from tests.edges.grpc.services import GENEROUS, DatabaseGoneError, SyncOrders, add_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -446,6 +446,65 @@ async def test_a_call_that_fails() -> None:
         grpc.StatusCode.UNKNOWN,
         grpc.StatusCode.UNIMPLEMENTED,
     ]
+
+
+@pytest.mark.parametrize("error", [SystemExit(7), KeyboardInterrupt(), GeneratorExit()], ids=repr)
+async def test_what_is_no_exception_ends_one_call(error: BaseException) -> None:
+    """Its client is told, and it is in flight no longer."""
+
+    def get(request: bytes, context: Any) -> bytes:
+        raise error
+
+    def ticks(request: bytes, context: Any) -> Iterator[bytes]:
+        yield b"1"
+        raise error
+
+    methods = {"Get": ("unary", get), "Ticks": ("downstream", ticks)}
+    shop = Registry("shop")
+    server = lifecycle_grpc.sync_server(
+        lambda server: add_service(server, methods), address="127.0.0.1:0"
+    )
+    shop.add(server, name="web")
+    told = []
+
+    async def body(system: System) -> None:
+        with sync_connected(server.target) as channel:
+            calls = (
+                functools.partial(channel.unary_unary("/shop.Orders/Get"), b"", timeout=GENEROUS),
+                lambda: list(channel.unary_stream("/shop.Orders/Ticks")(b"", timeout=GENEROUS)),
+            )
+            told.extend([await in_thread(sync_refusal_of, call) for call in calls])
+
+    report = await run(shop, body)
+
+    assert [grpc.StatusCode.UNKNOWN] * 2 == [code for code, _ in told]
+    assert all(f"a handler has raised {error!r}" in text for _, text in told)
+    assert (Outcome.CLEAN, ()) == (report.outcome, report.in_flight)
+
+
+async def test_an_exit_of_an_interceptor_ends_one_call() -> None:
+    """It is asked in the one thread that gRPC has for everybody."""
+
+    class Exiting(grpc.ServerInterceptor):
+        def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+            if handler_call_details.method == "/shop.Orders/Get":
+                raise SystemExit(7)
+            return continuation(handler_call_details)
+
+    shop, server = shop_of(SyncOrders(), interceptors=[Exiting()])
+
+    async def body(system: System) -> None:
+        with sync_connected(server.target) as channel:
+            get, count = (
+                functools.partial(channel.unary_unary("/shop.Orders/Get"), b"", timeout=GENEROUS),
+                functools.partial(
+                    channel.stream_unary("/shop.Orders/Count"), iter(()), timeout=GENEROUS
+                ),
+            )
+            assert (await in_thread(sync_refusal_of, get))[0] is grpc.StatusCode.UNKNOWN
+            assert await in_thread(count) == b"0"
+
+    assert (await run(shop, body)).outcome is Outcome.CLEAN
 
 
 @pytest.mark.rule("B1")

@@ -12,6 +12,7 @@ import grpc
 import grpc.aio
 
 from lifecycle.errors import ClosedError, NotReadyError, WorkCancelledError
+from lifecycle.integrations._contained import contained, contained_function
 from lifecycle.integrations.grpc._calls import HEALTH
 from lifecycle.integrations.grpc._handlers import behavior_of, with_behavior
 from lifecycle.integrations.grpc._refusals import (
@@ -78,7 +79,8 @@ class Admission(grpc.aio.ServerInterceptor):
         # When this task has ended, the last byte was handed over. When the handler has, it was not:
         # where the server was stopped then, 24 of 160 replies of 3 MB were lost.
         task.add_done_callback(lambda _: call.end())
-        handler = await continuation(handler_call_details)
+        with contained("an interceptor"):
+            handler = await continuation(handler_call_details)
         return None if handler is None else rpc.handled_by(handler)
 
 
@@ -106,15 +108,18 @@ class _Rpc:
             return with_behavior(handler, self._around(_writing(behavior)))
         if inspect.iscoroutinefunction(behavior):
             return with_behavior(handler, self._around(behavior))
-        # gRPC calls it in a thread, which nothing can interrupt.
+        # gRPC calls it in a thread, which nothing can interrupt; what it raises, it raises in here.
         self._is_in_thread = True
-        return handler
+        is_stream = bool(handler.response_streaming)
+        return with_behavior(
+            handler, contained_function("a handler", behavior, is_stream=is_stream)
+        )
 
     def _around(self, behavior: Behavior) -> Behavior:
         async def respond(request: Any, context: Context) -> Any:
             why = CUT_OFF
             try:
-                with self._cuttable():
+                with self._cuttable(), contained("a handler"):
                     return await behavior(request, context)
             except WorkCancelledError:
                 pass  # a piece of it was held for itself, and cut off with it

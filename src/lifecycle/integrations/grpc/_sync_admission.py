@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from lifecycle.errors import ClosedError, NotReadyError
+from lifecycle.integrations._contained import contained_function, contained_in_thread
 from lifecycle.integrations.grpc._calls import HEALTH
 from lifecycle.integrations.grpc._handlers import behavior_of, with_behavior
 from lifecycle.integrations.grpc._refusals import (
@@ -79,12 +80,14 @@ class SyncAdmission(grpc.ServerInterceptor):
         why = self._calls.why_refused()
         if why is not None:
             return refusing_sync(why, self._threads)
-        handler = continuation(handler_call_details)
+        with contained_in_thread("an interceptor"):
+            handler = continuation(handler_call_details)
         return None if handler is None else self._counted(method, handler)
 
     def _counted(self, method: str, handler: Handler) -> Handler:
         """Put what counts it around a handler."""
-        behavior = behavior_of(handler)
+        is_stream = bool(handler.response_streaming)
+        behavior = contained_function("a handler", behavior_of(handler), is_stream=is_stream)
 
         @functools.wraps(behavior)
         def respond(request: Any, context: grpc.ServicerContext, *more: Any) -> Any:
@@ -95,7 +98,7 @@ class SyncAdmission(grpc.ServerInterceptor):
                 around.callback(rpc.one_ended)
                 around.enter_context(_saying_what_is_not_ready(context))
                 responses = behavior(request, context, *more)
-                if handler.response_streaming and responses is not None:
+                if is_stream and responses is not None:
                     return _iterate(responses, around.pop_all())
                 return responses
 

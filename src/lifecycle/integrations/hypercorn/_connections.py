@@ -11,10 +11,9 @@ import inspect
 import logging
 from typing import TYPE_CHECKING, Any
 
-import anyio
 from hypercorn.app_wrappers import ASGIWrapper
 
-from lifecycle.errors import is_only
+from lifecycle.integrations._contained import contained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -32,18 +31,11 @@ def wrapped(app: ASGIApp) -> Any:
     it has for the call, a SystemExit would end the event loop.
     """
 
-    async def contained(scope: Scope, receive: Receive, send: Send) -> None:
-        try:
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
+        with contained("the app"):
             await app(scope, receive, send)
-        except (Exception, GeneratorExit):
-            raise
-        except BaseException as error:
-            if is_only(error, (anyio.get_cancelled_exc_class(),)):
-                raise
-            message = f"the app has raised {error!r}, which ends the call, and nothing else"
-            raise RuntimeError(message) from error
 
-    framework: Any = contained  # hypercorn has types of its own for each message
+    framework: Any = call  # hypercorn has types of its own for each message
     return ASGIWrapper(framework)
 
 

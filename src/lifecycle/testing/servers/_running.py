@@ -125,7 +125,7 @@ async def a_crash_of_the_lifespan_is_one_of_the_component(stage: Stage) -> None:
 
 
 async def an_exit_ends_one_request(stage: Stage) -> None:
-    """A `SystemExit` or `KeyboardInterrupt` in a handler is answered by 500, and the rest goes on.
+    """What is no `Exception`, as no `SystemExit` is, is answered by 500, and the rest goes on.
 
     So does what comes in a group, as from a task group of the app's.
     """
@@ -137,6 +137,9 @@ async def an_exit_ends_one_request(stage: Stage) -> None:
         async def interrupts(self, request: Request) -> None:
             raise KeyboardInterrupt
 
+        async def ends_a_generator(self, request: Request) -> None:
+            raise GeneratorExit
+
         async def exits_in_a_group(self, request: Request) -> None:
             async with anyio.create_task_group():
                 raise SystemExit(7)
@@ -144,7 +147,7 @@ async def an_exit_ends_one_request(stage: Stage) -> None:
     shop, server = stage.shop(Exiting())
 
     async def body(system: System) -> None:
-        for path in ("/exits", "/interrupts", "/exits_in_a_group"):
+        for path in ("/exits", "/interrupts", "/ends_a_generator", "/exits_in_a_group"):
             async with connected(server) as client:
                 await client.ask(path)
                 expect(b" 500 ", (await client.until(b"\r\n"))[8:13], f"the answer to {path}")

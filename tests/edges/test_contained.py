@@ -1,0 +1,73 @@
+"""What comes out of the code of one call, and is no error."""
+
+from __future__ import annotations
+
+import gc
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from lifecycle.integrations._contained import contained, contained_function
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_cancellation_stays_one() -> None:
+    """It goes to who has asked for it."""
+    with anyio.CancelScope() as scope, contained("a test"):
+        scope.cancel()
+        await anyio.sleep_forever()
+
+    assert scope.cancelled_caught
+
+
+async def test_a_call_that_is_given_up_is_closed() -> None:
+    """Its loop has ended, say; it has raised nothing, and nobody waits for what it would raise."""
+    log: list[str] = []
+
+    class Suspension:
+        def __await__(self) -> Generator[None]:
+            yield
+
+    async def call() -> None:
+        try:
+            with contained("a test"):
+                await Suspension()
+        except BaseException as error:
+            log.append(type(error).__name__)
+            raise
+
+    coroutine = call()
+    coroutine.send(None)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_close, coroutine)
+
+    assert ["GeneratorExit"] == log
+
+
+async def _close(coroutine: Any) -> None:
+    coroutine.close()
+
+
+def test_a_stream_that_nobody_reads_is_closed() -> None:
+    """And so is what is inside, as its author expects."""
+    log: list[str] = []
+
+    def ticks() -> Iterator[int]:
+        try:
+            yield 1
+            yield 2
+        finally:
+            log.append("closed")
+
+    stream = contained_function("a test", ticks, is_stream=True)()
+    assert 1 == next(stream)
+    del stream
+    gc.collect()
+
+    assert ["closed"] == log
+    assert [1, 2] == list(contained_function("a test", ticks, is_stream=True)())
