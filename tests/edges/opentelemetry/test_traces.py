@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import signal
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -333,6 +334,61 @@ def test_what_is_cut_off(life: Life, traces: Traces) -> None:
         "  stop web 4.5-4.5",
         "  stop database 4.5-7 (StopError) after stop web [abandoned]",
     ] == traces.tree()
+
+
+async def _at_once(system: System) -> None:
+    pass
+
+
+async def _lose_work(system: System) -> None:
+    with system.hold("an order"):
+        system.shut_down("a deploy")
+        await anyio.sleep_forever()
+
+
+async def _interrupt(system: System) -> None:
+    system.signal(signal.SIGINT, ago=1)
+    system.signal(signal.SIGINT)
+    await system.closed()
+
+
+async def _crash(life: Lifetime) -> None:
+    life.started()
+    await anyio.sleep(1)
+    fail()
+
+
+@pytest.mark.parametrize(
+    ("goes_wrong", "body", "error"),
+    [
+        ({}, _at_once, None),
+        ({"start": fail}, _at_once, "ValueError"),
+        ({"start": fail, "optional": True}, _at_once, None),
+        ({"check": fail}, _at_once, "ValueError"),
+        ({"service": _crash}, waiting, "ValueError"),
+        ({"drain": fail}, _at_once, "ValueError"),
+        ({"drain": fail, "stop": leak}, _at_once, "ValueError"),
+        ({"stop": fail}, _at_once, "ValueError"),
+        ({"stop": ignoring(30), "stop_timeout": 2}, _at_once, "lifecycle.errors.StopError"),
+        ({}, _lose_work, "lifecycle.errors.DrainTimeoutError"),
+        ({}, _interrupt, "_OTHER"),
+    ],
+)
+def test_a_shutdown_that_went_wrong_has_the_type_of_its_first_error(
+    life: Life, traces: Traces, goes_wrong: dict[str, Any], body: Any, error: str | None
+) -> None:
+    """As every other span that failed; where the run has no error, the word for that."""
+    shop = Registry("shop")
+    if "check" in goes_wrong:
+        shop.preflight(goes_wrong["check"])
+    elif "service" in goes_wrong:
+        shop.service(goes_wrong["service"])
+    else:
+        part(shop, "database", **goes_wrong)
+
+    life.live(shop, body, companions=[opentelemetry.tracing(traces.provider)])
+
+    assert error == attributes(traces, "shut down shop").get("error.type")
 
 
 @pytest.mark.uvloop

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from lifecycle import Outcome, events
-from lifecycle.errors import ClosedError, one_line
+from lifecycle.errors import ClosedError, DrainTimeoutError, one_line
 from lifecycle.integrations.opentelemetry._clock import Clock
 from lifecycle.integrations.opentelemetry._sketch import Sketch
 from lifecycle.states import Phase, Trigger
@@ -52,6 +52,8 @@ class Story:
         self._checks: dict[str, list[Sketch]] = {}
         """Those of preflight checks that have not ended, by name."""
         self._failure: BaseException | None = None
+        """The first that counts."""
+        self._lost_work = False
         self._crashes: list[events.ComponentCrashed] = []
         self._tell: dict[type[Any], Callable[[Any], None]] = {
             **dict.fromkeys(_BEGINS, self._begins),
@@ -104,11 +106,18 @@ class Story:
         if status.outcome is not None and status.exit_code is not None:
             self._shutdown.set({"lifecycle.outcome": str(status.outcome)})
             self._shutdown.set({"lifecycle.exit_code": status.exit_code})
-        if status.error is not None:
-            self._shutdown.fail(status.error)
-        elif status.outcome not in (None, Outcome.CLEAN):
-            self._shutdown.fail(str(status.outcome))
+        if status.error is not None or status.outcome not in (None, Outcome.CLEAN):
+            self._shutdown.set({"error.type": self._first_error()})
+            self._shutdown.fail(status.error or str(status.outcome))
         self._end(self._shutdown, now)
+
+    def _first_error(self) -> str:
+        """The type of the first error of a run that did not end well."""
+        if self._failure is not None:
+            return _type_of(self._failure)
+        if self._lost_work:
+            return _name(DrainTimeoutError)  # work of no component: no other event has its error
+        return "_OTHER"  # the conventions' word where there is none, as after a second interrupt
 
     # --- roots ---------------------------------------------------------------------------------
 
@@ -149,6 +158,8 @@ class Story:
         if self._shutdown is None:
             self._crashes.append(event)  # the shutdown follows from it, or some time later
             return
+        if not self._optional[event.component]:
+            self._failure = self._failure or event.error
         attributes = {"lifecycle.component": event.component, **_error_type(event.error)}
         self._note(self._shutdown, "crashed", event.at, attributes)
 
@@ -196,7 +207,7 @@ class Story:
             sketch.set({"lifecycle.given_up": True})  # no failure of its own
         else:
             self._fail(sketch, event.error)
-            if hook == "start" and not self._optional[name]:
+            if hook != "start" or not self._optional[name]:
                 self._failure = self._failure or event.error
         self._end(sketch, event.at)
 
@@ -210,6 +221,7 @@ class Story:
 
     def _work_cancelled(self, event: events.WorkCancelled) -> None:
         sketch = None if event.component is None else self.sketch_of(event.component, "drain")
+        self._lost_work = True
         attributes = {"lifecycle.count": len(event.what)}
         self._note(sketch, "work cancelled", event.at, attributes)
 
@@ -261,9 +273,16 @@ class Story:
 
 
 def _error_type(error: BaseException) -> Mapping[str, str]:
-    kind = type(error.__cause__ or error)
+    return {"error.type": _type_of(error)}
+
+
+def _type_of(error: BaseException) -> str:
+    return _name(type(error.__cause__ or error))
+
+
+def _name(kind: type[BaseException]) -> str:
     where = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
-    return {"error.type": f"{where}{kind.__qualname__}"}
+    return f"{where}{kind.__qualname__}"
 
 
 def _waits_for(plan: Plan) -> dict[str, dict[str, list[tuple[str, str]]]]:
