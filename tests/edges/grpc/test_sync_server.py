@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import socket
 import threading
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -446,6 +447,54 @@ async def test_a_call_that_fails() -> None:
         grpc.StatusCode.UNKNOWN,
         grpc.StatusCode.UNIMPLEMENTED,
     ]
+
+
+@pytest.mark.rule("K3")
+async def test_handlers_see_what_the_start_has_set() -> None:
+    """The current `Lifetime`, and context variables; what an interceptor has set counts more."""
+    tenant, trace = ContextVar("tenant", default="nobody"), ContextVar("trace", default="none")
+
+    class Tracing(grpc.ServerInterceptor):
+        def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+            trace.set("of this call")
+            return continuation(handler_call_details)
+
+    def look(request: bytes, context: Any) -> bytes:
+        # It is a thread, in which an event loop may be run.
+        name = anyio.run(_name_of_current)
+        with Lifetime.current().hold("a parcel"):
+            return f"{name} {tenant.get()} {trace.get()}".encode()
+
+    def ticks(request: bytes, context: Any) -> Iterator[bytes]:
+        yield look(request, context)
+        trace.set("of this step")
+        yield look(request, context)
+
+    def register(server: grpc.Server) -> None:
+        tenant.set("a shop")
+        trace.set("of the start")
+        add_service(server, {"Get": ("unary", look), "Ticks": ("downstream", ticks)})
+
+    shop = Registry("shop")
+    server = lifecycle_grpc.sync_server(register, address="127.0.0.1:0", interceptors=[Tracing()])
+    shop.add(server, name="web")
+    told = []
+
+    async def body(system: System) -> None:
+        with sync_connected(server.target) as channel:
+            told.append(await in_thread(channel.unary_unary("/shop.Orders/Get"), b""))
+            told.extend(await in_thread(list, channel.unary_stream("/shop.Orders/Ticks")(b"")))
+
+    assert (await run(shop, body)).outcome is Outcome.CLEAN
+    assert told == [
+        b"web a shop of this call",
+        b"web a shop of this call",
+        b"web a shop of this step",
+    ]
+
+
+async def _name_of_current() -> str:
+    return Lifetime.current().name
 
 
 @pytest.mark.parametrize("error", [SystemExit(7), KeyboardInterrupt(), GeneratorExit()], ids=repr)

@@ -7,6 +7,7 @@ client is told.
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import functools
 import sys
 import threading
@@ -65,6 +66,8 @@ class SyncAdmission(grpc.ServerInterceptor):
         self._health = health
         self._portal = portal
         self._threads = threads
+        self.context = contextvars.Context()
+        """That of the component's start, as it is in a thread: handlers see what it has set."""
 
     def intercept_service(
         self,
@@ -97,12 +100,24 @@ class SyncAdmission(grpc.ServerInterceptor):
             with contextlib.ExitStack() as around:
                 around.callback(rpc.one_ended)
                 around.enter_context(_saying_what_is_not_ready(context))
+                self._hand_down()
                 responses = behavior(request, context, *more)
                 if is_stream and responses is not None:
                     return _iterate(responses, around.pop_all())
                 return responses
 
         return with_behavior(handler, respond)
+
+    def _hand_down(self) -> None:
+        """Let the handler see what the component's start has set, ``Lifetime.current()`` too.
+
+        gRPC has a context for each call, all of whose steps run in it. It is empty but for what
+        interceptors have set there, and that counts.
+        """
+        present = contextvars.copy_context()
+        for variable, value in self.context.items():
+            if variable not in present:
+                variable.set(value)
 
     def _take(self, method: str, context: grpc.ServicerContext) -> Call:
         where = functools.partial(_where_is, threading.get_ident())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import functools
 import inspect
 import logging
@@ -13,7 +14,7 @@ import grpc
 
 from lifecycle.errors import SettingsError
 from lifecycle.integrations._living import owner
-from lifecycle.integrations._threads import thread_pool
+from lifecycle.integrations._threads import outlasted, thread_pool
 from lifecycle.integrations.grpc import _sync_health
 from lifecycle.integrations.grpc._declared import Declared
 from lifecycle.integrations.grpc._listening import Listening
@@ -128,8 +129,14 @@ class SyncServer(Listening):
             admission = SyncAdmission(calls, handlers, portal, for_health)
             server = grpc.server(threads, **self._declared.arguments(admission))
             serving = self._serving = SyncServing(server, calls, health)
+
+            async def add_servicers() -> None:
+                await self._declared.add_servicers(server, health)
+                # Taken in a thread, it does not say that an event loop runs there.
+                admission.context = await outlasted(contextvars.copy_context)
+
             async with serving.living(
-                functools.partial(self._declared.add_servicers, server, health),
+                add_servicers,
                 functools.partial(self._address.listen, server, self._credentials),
             ):
                 _logger.info("%s listens at %s", "it" if life is None else life.name, self.target)
