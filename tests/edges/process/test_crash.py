@@ -35,8 +35,8 @@ ENDS: dict[str, tuple[str, str]] = {
     "killed": (
         "kill -KILL $$",
         (
-            "it was killed by signal SIGKILL, and was to run, by somebody else: the kernel does "
-            "that where memory runs out"
+            "it was killed by signal SIGKILL by somebody else (the kernel does that where memory "
+            "runs out), and was to run"
         ),
     ),
 }

@@ -25,7 +25,7 @@ _SIGKILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 _IN_THE_BACKGROUND = (
     "; a program that puts itself into the background has to be told to stay in the foreground"
 )
-_OUT_OF_MEMORY = ", by somebody else: the kernel does that where memory runs out"
+_OUT_OF_MEMORY = " by somebody else (the kernel does that where memory runs out)"
 
 
 class Run:
@@ -93,8 +93,9 @@ class Run:
     def unwanted_end(self) -> ProcessError:
         """Say how it has ended, where nobody had asked it to."""
         code = self.group.returncode
-        hint = _IN_THE_BACKGROUND if code == 0 else _OUT_OF_MEMORY if code == -_SIGKILL else ""
-        return self.error(f"it {how_it_ended(code)}, and was to run{hint}")
+        by_whom = _OUT_OF_MEMORY if code == -_SIGKILL else ""
+        hint = _IN_THE_BACKGROUND if code == 0 else ""
+        return self.error(f"it {how_it_ended(code)}{by_whom}, and was to run{hint}")
 
     def asked_end(self) -> ProcessError | None:
         """Say what is wrong with how it has ended, where it was asked to; None: nothing."""
