@@ -148,6 +148,7 @@ def test_a_timeline(tmp_path: Path) -> None:
     assert ran.returncode == 0
     assert "delaying" not in ran.stderr
     assert "draining" in ran.stderr
+    assert "companion timeline started" in ran.stderr
     start, end = ran.stdout.split("The end of shop took ")
     assert re.search(r"^Waited for: slow [\d.]+ s -> web [\d.]+ s$", start, re.MULTILINE)
     begins, lengths = {}, {}

@@ -52,7 +52,7 @@ def command(options: argparse.Namespace) -> int:
     settings = attrs.evolve(Settings.from_env(), drain_delay=0)  # nobody is sent to it
     timeline = Timeline()
     try:
-        run.program(options, settings, companions=[timeline.companion], observers=[timeline])
+        run.program(options, settings, companions=[timeline.timeline], observers=[timeline])
     finally:
         if timeline.plan is not None:
             sys.stdout.write("\n".join(describe(timeline, timeline.plan)) + "\n")
@@ -88,8 +88,8 @@ class Timeline:
         self._system: System | None = None
 
     @contextlib.asynccontextmanager
-    async def companion(self, system: System) -> AsyncGenerator[None]:
-        """See whom it is about."""
+    async def timeline(self, system: System) -> AsyncGenerator[None]:
+        """See whom it is about; the log names a companion by its function."""
         self._system, self.plan = system, system.plan
         yield
 
