@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import sys
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -172,7 +171,7 @@ class _Visit:
         error, self._error = self._error, None  # raised here, and not once more at the end
         report = self._overseer.report
         if self._owner.ends_process and report is not None:
-            sys.stderr.write(console.account(report))
+            console.say(console.account(report))
         raise error
 
     async def end(self) -> None:
@@ -197,7 +196,7 @@ class _Visit:
             if not self._owner.leave_with(report.exit_code) and self._part.was_told:
                 # It ends since it was told to by us, and would do so with 0.
                 self._overseer.end_process(report)
-            sys.stderr.write(console.account(report))
+            console.say(console.account(report))
         elif self._error is not None and not isinstance(self._error, ClosedError):
             raise self._error
 
