@@ -74,10 +74,10 @@ def _read(declaration: Declaration) -> Reading:
     takes_lifetime = False
     if declaration.kind in _CALLED and callable(declaration.function):
         takes_lifetime = _read_signature(declaration.function, marked, reasons)
-    if declaration.kind is Kind.VALUE and isinstance(declaration.value, (Mark, Component)):
+    if declaration.kind is Kind.VALUE and (shown := _reference(declaration.value)):
         reasons.append(
-            f"has {_shown(declaration.value)} as its value, and everybody would be given that "
-            "itself: what depends on something is a function with requires(…)"
+            f"has {shown} as its value, and everybody would be given that itself: what depends on "
+            "something is a function with requires(…)"
         )
     options = declaration.options
     source = () if declaration.source is None else (declaration.source,)
@@ -132,8 +132,11 @@ def _read_signature(function: Any, marked: list[MarkedParameter], reasons: list[
             if positional and skipped is not None:
                 reasons.append(_unreachable(parameter.name, skipped))
             marked.append(MarkedParameter(parameter.name, default, positional))
-            if isinstance(default.default, (Mark, Component)):
-                reasons.append(_not_as_default(parameter.name, default.default))
+            if shown := _reference(default.default):
+                reasons.append(
+                    f"would be given {shown} itself as {parameter.name!r}, where there is nothing "
+                    "else: require that by a parameter of its own, and choose in the function"
+                )
         elif default is not inspect.Parameter.empty:
             reason = _not_marked(parameter.name, default)
             reasons.extend([reason] if reason else [])
@@ -167,15 +170,12 @@ def _not_marked(name: str, default: object) -> str | None:
     return None
 
 
-def _not_as_default(name: str, default: Mark | Component[Any]) -> str:
-    return (
-        f"would be given {_shown(default)} itself as {name!r}, where there is nothing else: "
-        "require that by a parameter of its own, and choose in the function"
-    )
-
-
-def _shown(given: Mark | Component[Any]) -> str:
-    return f"the mark {given!r}" if isinstance(given, Mark) else f"the handle of {given.name!r}"
+def _reference(given: Any) -> str:
+    """What a message calls a mark, or a handle, that is where a value should be; else nothing."""
+    if isinstance(given, Mark):
+        return f"the mark {given!r}"
+    name: Any = getattr(given, "name", None)
+    return f"the handle of {name!r}" if isinstance(given, Component) else ""
 
 
 def _no_default(name: str) -> str:

@@ -35,7 +35,7 @@ async def works() -> None:
                 os.write(2, b"x")
         os.set_blocking(2, True)
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(1000)  # noqa: ASYNC251  that is the point
+        time.sleep(1000)  # noqa: ASYNC251  # blocks on purpose: the grace period must end it
     if END != "left behind":
         raise ValueError(MORE_THAN_A_PIPE_TAKES)
 
