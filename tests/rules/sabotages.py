@@ -315,7 +315,8 @@ SABOTAGES: Final = [
         "B3",
         "who waits is not told why it failed",
         "_engine/gates.py",
-        "if isinstance(error, RunError):\n            return error.again()",
+        "if isinstance(error, RunError) and not isinstance(error, _OF_ITS_END):\n"
+        "            return error.again()",
         "if False:\n            return error.again()",
     ),
     Sabotage(
