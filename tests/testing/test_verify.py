@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from typing_extensions import Self
 
 from lifecycle import Lifetime, Registry, cli, requires, testing
 
@@ -59,6 +60,38 @@ def sound() -> Registry:
                 await anyio.sleep(0.1)
 
     return shop
+
+
+class Manager:
+    """An async context manager, as many clients are."""
+
+    async def __aenter__(self) -> Self:
+        await anyio.sleep(0.2)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await anyio.sleep(0.1)
+
+
+def managed() -> Registry:
+    """Declare async context managers, in all the ways in which they can be."""
+    shop = Registry("shop")
+
+    @shop.component
+    def queue() -> object:
+        raise NotImplementedError
+
+    @shop.build
+    def client() -> Manager:
+        return Manager()
+
+    @shop.build
+    @contextlib.asynccontextmanager
+    async def pool() -> AsyncIterator[str]:
+        yield "pool"
+
+    shop.add(Manager(), name="broker")
+    return shop.override(queue.made_by(Manager))
 
 
 def stop_hangs(shop: Registry) -> None:
@@ -158,6 +191,15 @@ def test_a_sound_registry_keeps_every_promise(backend: Any) -> None:
     assert verification.lives > 200
     assert f"on {backend}, seeds None, 0, 1" in str(verification)
     assert str(verification).endswith("every promise was kept")
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_async_context_managers_keep_every_promise(backend: Any) -> None:
+    """Whichever way they are declared: no fault is tried that cannot be."""
+    verification = testing.verify(managed(), backends=[backend], seeds=[None])
+
+    assert () == verification.broken
+    assert 8 == verification.hooks
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,9 @@ class Hooks(Instrument):
         """No hook was called yet."""
         self.steps: dict[tuple[str, At], int] = {}
         self.spans: set[str] = set()
-        """Components that can crash."""
+        """Components that may hold a task group open up to their stop."""
+        self.can_crash: set[str] = set()
+        """Those of which that is known as they start: `faults.crash` opens one of its own there."""
 
     async def around(self, call: HookCall, proceed: Callable[[], Awaitable[Any]]) -> Any:
         """Note a hook."""
@@ -58,6 +60,8 @@ class Hooks(Instrument):
         self.steps.setdefault(key, 0)
         if call.spans:
             self.spans.add(call.component)
+            if call.hook in ("start", "run"):
+                self.can_crash.add(call.component)
         if call.in_thread is not None:  # what it waits for cannot be seen from here
             return await proceed()
 
@@ -90,7 +94,7 @@ def cases(life: LifeUnderTest, hooks: Hooks) -> Iterator[Case]:
             yield Case(functools.partial(faults.fail, component, at=hook, step=step))
             if hook in ("start", "run"):
                 yield Case(shut_down_at=at_wait(component, step))
-    for component in sorted(hooks.spans):
+    for component in sorted(hooks.can_crash):
         yield Case(functools.partial(faults.crash, component, after=_CRASHES_AFTER))
 
 

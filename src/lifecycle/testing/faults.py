@@ -353,7 +353,8 @@ def crash(
 
     Args:
         component: which: an async generator, a service or a main. Others have no task that could
-            crash.
+            crash; of an object that is an async context manager, one could only be known once it is
+            made.
         after: how many seconds after its start hook has ended; of a service, after its call.
         error: what with; by default an :class:`InjectedError`.
 
