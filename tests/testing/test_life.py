@@ -325,6 +325,19 @@ def test_a_fault_strikes_one_hook(
 
 
 @BACKENDS
+@pytest.mark.parametrize("name", ["database", "orders"])
+def test_a_crash_that_never_comes_has_not_struck(backend: Any, name: str) -> None:
+    """The life was over before: it is clean, and has to be."""
+    registry = shop() if name == "database" else service()
+    fault = faults.crash(name, after=100)
+    life = testing.live(registry, faults=[fault], backend=backend)
+
+    assert life.report is not None
+    assert ("clean", 0) == (str(life.report.outcome), fault.hits)
+    assert [] == life.broken_promises
+
+
+@BACKENDS
 @pytest.mark.parametrize(
     ("at", "outcome", "line"),
     [

@@ -202,6 +202,30 @@ def test_async_context_managers_keep_every_promise(backend: Any) -> None:
     assert 8 == verification.hooks
 
 
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("seconds", [0, 0.1, 0.5, 0.6])
+def test_a_short_life_keeps_every_promise(seconds: float, backend: Any) -> None:
+    """Also one that is over before a crash could come, or in that very moment."""
+    batch = Registry("batch")
+
+    @batch.component
+    async def database() -> AsyncIterator[str]:
+        yield "database"
+
+    @batch.service
+    async def heartbeat(life: Lifetime) -> None:
+        life.started()
+        while await life.sleep(0.1):
+            pass
+
+    @batch.main
+    async def nightly(database: str = requires(database)) -> int:
+        await anyio.sleep(seconds)
+        return 0
+
+    assert () == testing.verify(batch, backends=[backend], seeds=[None]).broken
+
+
 @pytest.mark.parametrize(
     ("breaks", "found"),
     [

@@ -26,7 +26,7 @@ from lifecycle.testing._steps import Step, Stepped
 from lifecycle.testing._stuck import Stuck
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from lifecycle import Component
 
@@ -311,18 +311,24 @@ class _Crash(Fault):
                 "so has no task of its own between its hooks"
             )
             raise TypeError(message)
-        self._hit(call)
-        return await (self._run(proceed) if call.hook == "run" else self._start(proceed))
+        crash = functools.partial(self._crash, call)
+        if call.hook == "run":
+            return await self._run(crash, proceed)
+        return await self._start(crash, proceed)
 
-    async def _run(self, proceed: Callable[[], Awaitable[Any]]) -> Any:
+    async def _run(
+        self, crash: Callable[[], Coroutine[Any, Any, None]], proceed: Callable[[], Awaitable[Any]]
+    ) -> Any:
         result: Any = None
         async with anyio.create_task_group() as group:
-            group.start_soon(self._crash, name="lifecycle.testing: a crash")
+            group.start_soon(crash, name="lifecycle.testing: a crash")
             result = await proceed()
             group.cancel_scope.cancel()
         return result
 
-    async def _start(self, proceed: Callable[[], Awaitable[Any]]) -> Any:
+    async def _start(
+        self, crash: Callable[[], Coroutine[Any, Any, None]], proceed: Callable[[], Awaitable[Any]]
+    ) -> Any:
         # Held open from the start to the stop, as a generator may hold a group of its own.
         self._open = AsyncExitStack()
         group = await self._open.enter_async_context(anyio.create_task_group())
@@ -332,7 +338,7 @@ class _Crash(Fault):
         except BaseException:
             await self._open.aclose()
             raise
-        group.start_soon(self._crash, name="lifecycle.testing: a crash")
+        group.start_soon(crash, name="lifecycle.testing: a crash")
         return result
 
     async def _close(self, proceed: Callable[[], Awaitable[Any]]) -> Any:
@@ -341,8 +347,9 @@ class _Crash(Fault):
         async with self._open:
             return await proceed()
 
-    async def _crash(self) -> None:
+    async def _crash(self, call: HookCall) -> None:
         await anyio.sleep(self._after)
+        self._hit(call)
         raise self._error or InjectedError(f"{_name(self.component)!r} crashes")
 
 
@@ -355,7 +362,8 @@ def crash(
         component: which: an async generator, a service or a main. Others have no task that could
             crash; of an object that is an async context manager, one could only be known once it is
             made.
-        after: how many seconds after its start hook has ended; of a service, after its call.
+        after: how many seconds after its start hook has ended; of a service, after its call. Where
+            the component has ended by then, nothing crashes.
         error: what with; by default an :class:`InjectedError`.
 
     Raises:
