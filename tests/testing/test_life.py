@@ -356,6 +356,44 @@ def test_a_service_hangs_where_it_is_asked_to(
     assert [line] == [one[: len(line)] for one in life.transcript if one.startswith(line)]
 
 
+def with_a_group(closed: list[str]) -> Registry:
+    """Declare a component that holds a task group, and has a drain and a stop."""
+    registry = Registry("shop")
+
+    @registry.component(drain_timeout=3, stop_timeout=3)
+    async def jobs() -> AsyncIterator[str]:
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(anyio.sleep_forever)
+                yield "jobs"
+                await anyio.sleep(0.1)
+                group.cancel_scope.cancel()
+        finally:
+            closed.append("jobs")
+
+    @jobs.drain
+    async def _(_: str) -> None:
+        await anyio.sleep(0.1)
+
+    return registry
+
+
+@BACKENDS
+@pytest.mark.parametrize("at", ["start", "drain", "stop"])
+@pytest.mark.parametrize("kind", [faults.slow, faults.hang, faults.ignore_cancel])
+def test_a_fault_that_is_cut_off_leaves_nothing_behind(backend: Any, at: Any, kind: Any) -> None:
+    """What the start has opened is closed all the same, and the component is not blamed."""
+    closed: list[str] = []
+    more = (100,) if kind is faults.slow else ()
+    life = testing.live(
+        with_a_group(closed), faults=[kind("jobs", *more, at=at)], backend=backend
+    )
+
+    assert [] == life.broken_promises
+    assert () == life.leftovers
+    assert (["jobs"] if at != "start" else []) == closed
+
+
 def test_a_fault_takes_a_handle() -> None:
     """As well as a full name."""
     registry = Registry("shop")
