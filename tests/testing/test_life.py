@@ -385,9 +385,7 @@ def test_a_fault_that_is_cut_off_leaves_nothing_behind(backend: Any, at: Any, ki
     """What the start has opened is closed all the same, and the component is not blamed."""
     closed: list[str] = []
     more = (100,) if kind is faults.slow else ()
-    life = testing.live(
-        with_a_group(closed), faults=[kind("jobs", *more, at=at)], backend=backend
-    )
+    life = testing.live(with_a_group(closed), faults=[kind("jobs", *more, at=at)], backend=backend)
 
     assert [] == life.broken_promises
     assert () == life.leftovers

@@ -74,12 +74,26 @@ def test_with_backends_of_ones_own(outcomes: Mapping[str, list[str]]) -> None:
     """Whatever gives `anyio_backend`: the backends stay the same, and become virtual."""
     assert [
         "TestFunction::test_function passed",
+        *passed("TestOptions::test_options"),
         "TestParams::test_params[debug] passed",
         "TestParams::test_params[trio] passed",
         "test_seeds[0] passed",
         "test_seeds[1] passed",
     ] == outcomes["backends"]
     assert ["test_session passed"] == outcomes["session"]
+
+
+def test_with_backends_that_are_computed(outcomes: Mapping[str, list[str]]) -> None:
+    """What computes them sees the parameter that it was given, whatever that is."""
+    assert passed("test_real", "test_virtual", "test_virtual_again") == outcomes["computed"]
+
+
+def test_with_backends_that_are_virtual_from_the_start(
+    outcomes: Mapping[str, list[str]],
+) -> None:
+    """They stay what they are, and those who have one in common have its time in common."""
+    assert passed("test_beside", "test_virtual") == outcomes["from_the_start"]
+    assert passed("test_beside", "test_virtual") == outcomes["in_common"]
 
 
 def test_uvloop_is_an_error(outcomes: Mapping[str, list[str]]) -> None:

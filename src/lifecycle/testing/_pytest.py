@@ -11,12 +11,14 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any, cast
 
+import attrs
 import pytest
 
 from lifecycle.instruments import instrumented
 from lifecycle.testing._backends import VirtualLoops, backend
 from lifecycle.testing._clock import current
 from lifecycle.testing._running import guard
+from lifecycle.testing._timeline import Timeline
 from lifecycle.testing._workers import HoldTime
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from lifecycle.testing._backends import Backend
 
 _BACKEND = "anyio_backend"
-_PARAMS = pytest.StashKey[dict[int, tuple[object, object]]]()
+_PARAMS = pytest.StashKey[dict[int, "_Param"]]()
 
 
 class Loops:
@@ -42,6 +44,7 @@ def virtual(item: pytest.Function) -> Generator[None]:
     """Let a test run in virtual time, and its fixtures."""
     callspec = getattr(item, "callspec", None)
     params: dict[str, Any] = {} if callspec is None else callspec.params
+    given = dict(params)
     if _BACKEND in params:
         params[_BACKEND] = _virtual_param(item.config, params[_BACKEND])
     name = item.config.pluginmanager.register(_Virtual(item))
@@ -50,6 +53,7 @@ def virtual(item: pytest.Function) -> Generator[None]:
             yield
     finally:
         item.config.pluginmanager.unregister(name=name)
+        params.update(given)
 
 
 class _Virtual:
@@ -66,15 +70,14 @@ class _Virtual:
         is_own = fixturedef.scope == "function" or hasattr(request, "param")
         if fixturedef.argname != _BACKEND or not is_own:
             return (yield)
-        gives = fixturedef.func
-
-        @functools.wraps(gives)
-        def gives_virtual(*args: Any, **kwargs: Any) -> Any:
-            return _virtual(gives(*args, **kwargs))
-
-        with pytest.MonkeyPatch.context() as patch:  # as those plugins do themselves
-            patch.setattr(fixturedef, "func", gives_virtual)
-            return (yield)
+        param = getattr(request, "param", None)
+        if isinstance(param, _Param):
+            request.param = param.given
+        value = _virtual((yield))
+        assert fixturedef.cached_result is not None  # noqa: S101  pytest has set it up
+        key = param if isinstance(param, _Param) else fixturedef.cached_result[1]
+        fixturedef.cached_result = (value, key, None)
+        return value
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Function) -> Generator[None, Any, Any]:
@@ -98,19 +101,35 @@ class _Virtual:
 _new_loop = VirtualLoops(None, 20.0, eager_tasks=False)
 
 
-def _virtual_param(config: pytest.Config, param: Any) -> Any:
-    """Make a parameter of `anyio_backend` virtual.
+@attrs.frozen(eq=False)
+class _Param:
+    """A parameter of `anyio_backend`, for tests in virtual time.
 
     pytest sets up a fixture anew where its parameter is another, and so `anyio_backend` of a
-    module, and all that depends on it, for tests in virtual time and for those in real time.
+    module, and all that depends on it, for tests in virtual time and for those in real time. The
+    fixture itself sees the parameter that it was given: it may compute with it.
     """
-    if not isinstance(param, str) and not isinstance(param, tuple):
-        return param
+
+    given: object
+
+
+def _virtual_param(config: pytest.Config, param: Any) -> Any:
+    """Make the parameter for tests in virtual time of that for others: the same one each time."""
+    if _is_virtual(param):
+        return param  # all tests that have it are in virtual time, and may have it in common
     known = config.stash.setdefault(_PARAMS, {})
-    key = id(cast("object", param))
-    if key not in known:
-        known[key] = (param, _virtual(param))  # it is kept, and with it its id
-    return known[key][-1]
+    return known.setdefault(id(param), _Param(param))  # which is kept, and with it its id
+
+
+def _is_virtual(param: Any) -> bool:
+    """Whether this is what `backend` gives."""
+    try:
+        _, options = param
+        makes, clock = options.get("loop_factory"), options.get("clock")
+    except (TypeError, ValueError, AttributeError):
+        return False
+    timeline = getattr(clock, "timeline", None)
+    return isinstance(makes, VirtualLoops) or isinstance(timeline, Timeline)
 
 
 def _virtual(value: Any) -> tuple[str, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -10,6 +11,8 @@ import pytest
 from lifecycle import testing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lifecycle.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -40,3 +43,16 @@ class TestParams:
 async def test_seeds(virtual_time: FakeClock) -> None:
     await anyio.sleep(1000)
     assert virtual_time.now == 1000
+
+
+class TestOptions:
+    @pytest.fixture(params=["asyncio", "trio"])
+    def anyio_backend(self, request: pytest.FixtureRequest) -> Iterator[Any]:
+        yield request.param, {"debug": True} if request.param == "asyncio" else {}
+        assert request.param in ("asyncio", "trio")
+
+    async def test_options(self, virtual_time: FakeClock, anyio_backend_name: str) -> None:
+        await anyio.sleep(1000)
+        assert virtual_time.now == 1000
+        if anyio_backend_name == "asyncio":
+            assert asyncio.get_running_loop().get_debug()
