@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 from typing_extensions import Self
 
-from lifecycle import Lifetime, Registry, cli, requires, testing
+from lifecycle import Lifetime, Registry, System, cli, requires, testing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -255,11 +256,81 @@ def test_what_is_broken_is_found_and_can_be_reproduced(
         pasted(first.reproduction, shop)()
 
 
-def pasted(test: str, shop: Registry) -> Any:
+def pasted(test: str, shop: Registry | None = None) -> Any:
     """Make a function of a test that was written down, beside the registry that it names."""
-    namespace: dict[str, Any] = {"shop": shop}
+    namespace: dict[str, Any] = {} if shop is None else {"shop": shop}
     exec(test, namespace)  # noqa: S102  that is what pasting is
     return next(value for name, value in namespace.items() if name.startswith("test_"))
+
+
+MODULE = """
+import anyio
+from lifecycle import Limits, Registry, Settings, testing
+shop = Registry("shop")
+worked = []
+@shop.component(stop_timeout=5)
+async def jobs():
+    worked.clear()
+    yield "jobs"
+    if worked:
+        await anyio.sleep(worked[0])
+async def work(system):
+    worked.append(3)
+SHORT = Settings(limits={"jobs": Limits(stop=2)})
+"""
+"""A registry that breaks a promise only with a body and with settings."""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "shop, work, SHORT",
+        "shop, work, SHORT, source='{module}:shop'",
+        "shop, settings=SHORT, body=work, source='{module}:shop'",
+        "shop, lambda system: work(system), source='{module}:shop', settings=SHORT",
+    ],
+)
+def test_a_reproduction_has_the_body_and_the_settings(
+    arguments: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the call has them, and imported where they are: without them it would find nothing."""
+    monkeypatch.syspath_prepend(tmp_path)
+    module = tmp_path.name
+    call = f"testing.verify({arguments.format(module=module)}, seeds=[None])"
+    (tmp_path / f"{module}.py").write_text(MODULE, encoding="utf-8")
+    (tmp_path / f"{module}_calls.py").write_text(
+        f"from {module} import SHORT, shop, testing, work\ndef find():\n    return {call}\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(testing.BrokenPromiseError) as caught:
+        importlib.import_module(f"{module}_calls").find()
+
+    (broken,) = caught.value.verification.broken
+    assert broken.promise.startswith("StopError: the stop hook of 'jobs' had not ended after 2 s")
+    with pytest.raises(AssertionError):
+        pasted(broken.reproduction)()
+
+
+def test_a_reproduction_misses_what_it_cannot_read() -> None:
+    """A test that passes without it would say that all is well."""
+    shop = Registry("shop")
+
+    @shop.component
+    async def jobs() -> AsyncIterator[list[str]]:
+        worked: list[str] = []
+        yield worked
+        if worked:
+            await anyio.sleep_forever()
+
+    async def work(system: System) -> None:
+        system[jobs].append("work")
+
+    given: Any = (shop, work)
+    with pytest.raises(testing.BrokenPromiseError) as caught:
+        testing.verify(*given, seeds=[None])
+
+    (broken,) = caught.value.verification.broken
+    assert "testing.live(registry, body=body)" in broken.reproduction
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -289,7 +360,10 @@ def test_the_command_line_verifies(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """`lifecycle check --verify` says what was tried, or found, and ends with 0 or 1."""
+    """`lifecycle check --verify` says what was tried, or found, and ends with 0 or 1.
+
+    The settings are those of the environment, and are so in the test that it gives.
+    """
     hook = "pass" if is_sound else "await anyio.sleep_forever()"
     module = f"verified_{code}"
     (tmp_path / f"{module}.py").write_text(
@@ -305,9 +379,12 @@ def test_the_command_line_verifies(
         encoding="utf-8",
     )
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("LIFECYCLE_GRACE_PERIOD", "20")
 
     assert code == cli.main(["check", "--verify", "--without", "web", f"{module}:shop"])
     said = capsys.readouterr().out
     assert ("every promise was kept" in said) is is_sound
     assert (f"from {module} import shop" in said) is not is_sound
-    assert ("testing.live(shop.without('web')" in said) is not is_sound
+    found = "testing.live(shop.without('web'), settings=Settings.from_env())"
+    assert (found in said) is not is_sound
+    assert ("from lifecycle import Settings" in said) is not is_sound

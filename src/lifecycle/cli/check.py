@@ -56,17 +56,20 @@ def command(options: argparse.Namespace) -> int:
     plan = registry.plan(settings)
     lifecycle.running(plan, settings)  # looks at the limits; nothing runs before it is entered
     sys.stdout.write("\n".join(describe(registry.name, plan, settings)) + "\n")
-    return verify(options, registry, settings) if options.verify else 0
+    return verify(options, registry) if options.verify else 0
 
 
-def verify(options: argparse.Namespace, registry: Registry, settings: Settings) -> int:
+def verify(options: argparse.Namespace, registry: Registry) -> int:
     """Let everything go wrong that can, and tell what was found; returns 1 if anything was."""
     from lifecycle import testing  # noqa: PLC0415  nothing else here needs it
 
     left_out = "".join(f".without({name!r})" for name in options.without)
     try:
         found: object = testing.verify(
-            registry, settings=settings, source=options.target + left_out
+            # Written so that it is right where it is pasted: it is read from here.
+            registry,
+            settings=Settings.from_env(),
+            source=options.target + left_out,
         )
     except testing.BrokenPromiseError as error:
         found = error

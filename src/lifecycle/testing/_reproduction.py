@@ -7,11 +7,13 @@ import inspect
 import linecache
 import re
 import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from types import FrameType
 
     from lifecycle.testing._cases import Case
@@ -29,28 +31,36 @@ class Source:
     """Further arguments of the call, body and settings, as they were written."""
 
     @classmethod
-    def named(cls, source: str) -> Source:
-        """Take it from ``module:name``."""
-        module, _, name = source.partition(":")
-        return cls(name, (f"from {module} import {name.partition('.')[0]}",))
+    def of_caller(cls, named: str | None, given: Iterable[str]) -> Source:
+        """Read the call of `verify` that is being made.
 
-    @classmethod
-    def of_caller(cls) -> Source:
-        """Read the call of `verify` that is being made."""
+        Args:
+            named: what stands for the registry, as ``module:name``; None: what the call says.
+            given: which of body and settings it was given.
+
+        """
         frame = inspect.currentframe()
         while frame is not None and frame.f_globals.get("__name__", "").startswith(_PACKAGE):
             frame = frame.f_back
         call = None if frame is None else _call_in(frame)
-        if frame is None or call is None or not call.args:
-            return cls()
-        registry, *others = call.args
-        more = [f"{name}={_text(one)}" for name, one in zip(("body", "settings"), others)]  # noqa: B905
-        more += [
-            f"{keyword.arg}={_text(keyword.value)}"
-            for keyword in call.keywords
-            if keyword.arg in ("body", "settings")
-        ]
-        return cls(_text(registry), _imports(registry, frame), tuple(more))
+        arguments = {} if call is None else _arguments(call)
+        # What was given and cannot be read is missed in a test, by its name; it is not left out,
+        # since the test would find nothing then.
+        more = {name: _text(arguments[name]) if name in arguments else name for name in given}
+        read = [node for name, node in arguments.items() if name in more]
+        if named is None:
+            module, registry = None, "registry"
+            if "registry" in arguments:
+                registry = _text(arguments["registry"])
+                read.insert(0, arguments["registry"])
+            imports: list[str] = []
+        else:
+            module, _, registry = named.partition(":")
+            imports = [f"from {module} import {registry.partition('.')[0]}"]
+        if frame is not None:
+            imports += _imports(read, frame, module)
+        written = tuple(f"{name}={text}" for name, text in more.items())
+        return cls(registry, tuple(dict.fromkeys(imports)), written)
 
 
 def reproduction(
@@ -111,25 +121,57 @@ def _call_in(frame: FrameType) -> ast.Call | None:
     return calls[-1] if calls else None
 
 
-def _imports(registry: ast.expr, frame: FrameType) -> tuple[str, ...]:
-    """Import what the expression begins with, from where the caller has it."""
-    names = dict.fromkeys(node.id for node in ast.walk(registry) if isinstance(node, ast.Name))
+def _arguments(call: ast.Call) -> dict[str, ast.expr]:
+    """What the call is given, by parameter, as far as that can be read."""
+    found: dict[str, ast.expr] = {}
+    for name, one in zip(("registry", "body", "settings"), call.args):  # noqa: B905  those there are
+        if isinstance(one, ast.Starred):
+            break
+        found[name] = one
+    return {**found, **{one.arg: one.value for one in call.keywords if one.arg is not None}}
+
+
+def _imports(read: Sequence[ast.expr], frame: FrameType, source: str | None) -> list[str]:
+    """Import what is in the expressions, from where the caller has it.
+
+    Args:
+        read: the expressions.
+        frame: the caller's.
+        source: the module that has the registry, for a test that stands anywhere; None: it stands
+            beside the caller, who has what is his own.
+
+    """
+    nodes = [node for one in read for node in ast.walk(one)]
+    names = dict.fromkeys(node.id for node in nodes if isinstance(node, ast.Name))
     found: list[str] = []
     for name in names:
         value = frame.f_globals.get(name)
-        home = None if value is None else _home(name, value, frame.f_globals)
+        if isinstance(value, ModuleType):
+            known = value.__name__
+            found.append(f"import {name}" if name == known else f"import {known} as {name}")
+            continue
+        home = None if value is None else _home(name, value, frame.f_globals, source)
         if home is not None:
             found.append(f"from {home} import {name}")
-    return tuple(found)
+    return found
 
 
-def _home(name: str, value: Any, here: dict[str, Any]) -> str | None:
-    """The module that has it, other than the one that calls."""
-    for module_name, module in list(sys.modules.items()):
-        known = getattr(module, "__dict__", {})
-        if known is not here and known.get(name) is value and not module_name.startswith("__"):
-            return module_name
-    return None
+def _home(name: str, value: Any, here: dict[str, Any], source: str | None) -> str | None:
+    """The module that has it; the one that calls only if the test stands elsewhere."""
+    have = [
+        module_name
+        for module_name, module in list(sys.modules.items())
+        if getattr(module, "__dict__", {}).get(name) is value and not module_name.startswith("__")
+    ]
+    elsewhere = [one for one in have if sys.modules[one].__dict__ is not here]
+    if source is not None:
+        if source in have:
+            return source
+        elsewhere = elsewhere or have
+    # Whoever has imported it has it, too.
+    package = str(getattr(value, "__module__", "")).partition(".")[0]
+    own = [one for one in elsewhere if one.partition(".")[0] == package]
+    return next(iter(own or elsewhere), None)
 
 
 def _text(node: ast.expr) -> str:

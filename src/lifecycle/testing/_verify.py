@@ -122,7 +122,7 @@ def verify(  # noqa: PLR0913  what there is to say of it
         seeds: each life is lived once for each of these interleavings; None is first come, first
             served.
         source: what stands for the registry in reproductions, as ``"module:name"``; by default it
-            is read from the call.
+            is read from the call, as body and settings always are.
 
     Returns:
         What was tried.
@@ -133,7 +133,8 @@ def verify(  # noqa: PLR0913  what there is to say of it
         DefinitionError: the registry cannot be planned.
 
     """
-    written = Source.of_caller() if source is None else Source.named(source)
+    given = [name for name, one in (("body", body), ("settings", settings)) if one is not None]
+    written = Source.of_caller(source, given)
     verifier = _Verifier(registry, body, settings, written)
     began = time.monotonic()
     backends = installed() if backends is None else tuple(backends)
