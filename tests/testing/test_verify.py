@@ -14,7 +14,7 @@ from typing_extensions import Self
 from lifecycle import Lifetime, Registry, System, cli, requires, testing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
 
@@ -59,6 +59,25 @@ def sound() -> Registry:
         while await life.sleep(0.4):
             with life.hold("order"):
                 await anyio.sleep(0.1)
+
+    return shop
+
+
+def in_threads() -> Registry:
+    """Declare a component whose hooks and checks are called in its thread."""
+    shop = Registry("shop")
+
+    @shop.component
+    def database() -> Iterator[str]:
+        yield "database"
+
+    @database.drain
+    def _(_: str) -> None:
+        pass
+
+    @database.check
+    def _(_: str) -> None:
+        pass
 
     return shop
 
@@ -201,6 +220,15 @@ def test_async_context_managers_keep_every_promise(backend: Any) -> None:
 
     assert () == verification.broken
     assert 8 == verification.hooks
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_sync_components_keep_every_promise(backend: Any) -> None:
+    """Where a check hangs, the thread is stuck that its stop would be called in."""
+    verification = testing.verify(in_threads(), backends=[backend], seeds=[None])
+
+    assert () == verification.broken
+    assert 4 == verification.hooks
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import queue
 import threading
 import time
@@ -21,6 +22,7 @@ import trio
 
 import lifecycle
 from lifecycle import Lifetime, Registry, testing
+from lifecycle.errors import StopError
 from tests.testing.kit import ASYNCIO, in_virtual_time
 
 if TYPE_CHECKING:
@@ -424,3 +426,39 @@ def test_a_components_thread_that_waits_at_a_gate(backend: str) -> None:
 
     assert "slow" == in_virtual_time(backend, main)
     assert [3] == times
+
+
+@pytest.mark.parametrize(
+    ("released", "expected"),
+    [(3.0, ["stopped at 3", "closed at 3"]), (100.0, ["closed at 6", "stopped at 100"])],
+)
+def test_what_waits_for_a_thread_that_is_blocked(
+    backend: str, released: float, expected: list[str]
+) -> None:
+    """A stop, behind a check that hangs: time goes on, and stands still once it has its turn."""
+    shop, stuck, noted = Registry("shop"), testing.Stuck(), list[str]()
+
+    @shop.component(stop_timeout=5)
+    def driver() -> Iterator[str]:
+        yield "driver"
+        noted.append(f"stopped at {work():g}")
+
+    driver.check(lambda _: stuck.block())
+
+    async def main() -> list[str]:
+        async with anyio.create_task_group() as group:
+            with contextlib.suppress(StopError):
+                async with lifecycle.running(shop) as system:
+                    group.start_soon(system.check)
+                    await anyio.sleep(0.5)
+                    group.start_soon(release)
+                    system.shut_down()
+                    await system.closed()
+                    noted.append(f"closed at {testing.clock().now:g}")
+        return noted
+
+    async def release() -> None:
+        await anyio.sleep(released - 0.5)
+        stuck.release()
+
+    assert expected == in_virtual_time(backend, main, patience=1)

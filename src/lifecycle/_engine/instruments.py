@@ -31,7 +31,8 @@ class HookCall(Shown):
     attempt: int = 1
     """The number of the attempt, from 1; of a start that is retried."""
     in_thread: InThread | None = None
-    """How the hook is called if it is sync code: in the component's own thread."""
+    """How the hook is called if it is sync code: in the component's own thread. Of calls in one and
+    the same thread these are equal."""
     spans: bool = False
     """Whether a task group may be held open from here to the component's stop, or to the end of its
     run: it is an async generator, a service or a main."""

@@ -11,14 +11,14 @@ from __future__ import annotations
 import collections
 import contextlib
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
-from lifecycle.instruments import Instrument
+from lifecycle.instruments import HookCall, Instrument
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Awaitable, Callable, Generator, Hashable, Iterable, Iterator
     from contextvars import Context
 
     from lifecycle.testing._timeline import Timeline
@@ -32,6 +32,9 @@ class Origin:
     """The time that is held by it."""
     is_taken: bool = False
     """Whether a task has it."""
+    thread: Hashable = None
+    """In which thread the task calls a hook; equal for all calls in the same one. None: that is not
+    known."""
 
 
 ORIGIN: ContextVar[Origin | None] = ContextVar("lifecycle_testing_origin", default=None)
@@ -48,6 +51,7 @@ def put_into(context: Context, origin: Origin) -> None:
 class _Job:
     what: str
     origins: tuple[Origin | None, ...]
+    thread: Hashable
 
 
 class Pool(Protocol):
@@ -75,18 +79,22 @@ class Workers:
         self.pool: Pool | None = None
         """That of the event loop which runs."""
         self._changed = changed
-        self._jobs: set[_Job] = set()
+        self._jobs: dict[_Job, None] = {}
+        """In the order in which they came."""
         self._blocked: collections.Counter[Origin] = collections.Counter()
 
     @contextlib.contextmanager
-    def working(self, what: str, *origins: Origin) -> Generator[None]:
-        """A thread works. On the event loop."""
-        job = _Job(what, (ORIGIN.get(), *origins))
-        self._jobs.add(job)
+    def working(self, what: str, *origins: Origin, thread: Hashable = None) -> Generator[None]:
+        """A thread works; where it is known which, once it has done what it was given before.
+
+        On the event loop.
+        """
+        job = _Job(what, (ORIGIN.get(), *origins), thread)
+        self._jobs[job] = None
         try:
             yield
         finally:
-            self._jobs.discard(job)
+            del self._jobs[job]
 
     @contextlib.contextmanager
     def blocked(self) -> Generator[None]:
@@ -125,7 +133,9 @@ class Workers:
     def _all(self) -> Iterator[tuple[str, tuple[Origin | None, ...]]]:
         """All but those that wait for something which the event loop does for them."""
         pool = self.pool
-        found = [(job.what, job.origins) for job in self._jobs]
+        # Of those in one thread only the first is at work: where that is blocked, all are.
+        first = {job if job.thread is None else job.thread: job for job in reversed(self._jobs)}
+        found = [(job.what, job.origins) for job in first.values()]
         if pool is not None:
             found += [("a worker thread", (origin,)) for origin in pool.waited_for()]
         for what, origins in found:
@@ -136,12 +146,24 @@ class Workers:
 class HoldTime(Instrument):
     """Lets the threads of components hold time, where it is virtual."""
 
+    async def around(self, call: HookCall, proceed: Callable[[], Awaitable[Any]]) -> Any:
+        """Note in which thread it is called."""
+        origin = ORIGIN.get()
+        if origin is None:
+            return await proceed()
+        outer, origin.thread = origin.thread, call.in_thread
+        try:
+            return await proceed()
+        finally:
+            origin.thread = outer
+
     def working(self, component: str) -> contextlib.AbstractContextManager[object]:
         """Be entered while sync code of a component works."""
         origin = ORIGIN.get()
         if origin is None:
             return contextlib.nullcontext()
-        return origin.timeline.workers.working(f"the thread of '{component}'")
+        what = f"the thread of '{component}'"
+        return origin.timeline.workers.working(what, thread=origin.thread)
 
     def waiting(self) -> contextlib.AbstractContextManager[object]:
         """Be entered while a thread waits at a gate: only time may bring what opens it."""
