@@ -12,6 +12,7 @@ import anyio.lowlevel
 import pytest
 
 from lifecycle import Registry, requires, testing
+from lifecycle.errors import UnknownComponentError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -71,6 +72,18 @@ def test_a_component_of_a_registry_is_checked_with_what_it_requires() -> None:
     with pytest.raises(testing.ConformanceError, match="no database here"):
         testing.check_component(jobs)
     testing.check_component(jobs, registry=shop.override(database.to("fake")))
+
+
+def test_a_component_that_is_not_in_the_registry_is_a_mistake() -> None:
+    """It is said as by `plan()`."""
+    shop = Registry("shop")
+
+    @shop.component
+    async def jobs() -> str:
+        return "jobs"
+
+    with pytest.raises(UnknownComponentError, match="'jobs'"):
+        testing.check_component(jobs, registry=Registry("another"))
 
 
 # --- what does not behave ------------------------------------------------------------------------

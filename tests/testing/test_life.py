@@ -221,6 +221,43 @@ def test_a_fault_of_no_hook_is_a_mistake() -> None:
         faults.hang("database", at=at)
 
 
+def test_a_fault_of_no_step_is_a_mistake() -> None:
+    """Likewise."""
+    with pytest.raises(ValueError, match="step is -1, but must be 0, or the number of an await"):
+        faults.fail("database", at="start", step=-1)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"faults": [3]}, "faults takes those of lifecycle.testing.faults, and 3 is none"),
+        ({"faults": faults.hang("jobs", at="stop")}, r"put faults\.hang.* as faults=\["),
+        ({"faults": 3}, "faults takes a list, not 3"),
+        ({"instruments": [3]}, "instruments takes those of lifecycle.instruments, and 3 is none"),
+    ],
+)
+def test_what_is_no_fault_and_no_instrument_is_refused(given: Any, message: str) -> None:
+    """Where it is passed, and by what it is: no component is blamed for it."""
+    with pytest.raises(TypeError, match=message):
+        testing.live(shop(), **given)
+
+
+@BACKENDS
+@pytest.mark.parametrize("at", ["start", "drain", "stop"])
+@pytest.mark.parametrize("error", [SystemExit(9), KeyboardInterrupt()], ids=repr)
+def test_a_hook_that_asks_for_the_end_keeps_every_promise(
+    backend: Any, at: Any, error: BaseException
+) -> None:
+    """That is a shutdown, and no failure."""
+    fault = faults.fail("jobs", at=at, error=error)
+    life = testing.live(with_a_group([]), faults=[fault], backend=backend)
+
+    assert life.report is not None
+    assert ("clean", 1) == (str(life.report.outcome), fault.hits)
+    assert (9 if isinstance(error, SystemExit) else 130) == life.report.exit_code
+    assert [] == life.broken_promises
+
+
 def test_the_same_seed_gives_the_same_transcript() -> None:
     """Twenty seeds, each twice."""
     for seed in range(20):

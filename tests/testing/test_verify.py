@@ -213,6 +213,14 @@ def test_a_sound_registry_keeps_every_promise(backend: Any) -> None:
     assert str(verification).endswith("every promise was kept")
 
 
+@pytest.mark.parametrize("nothing", ["backends", "seeds"])
+def test_nothing_is_not_verified(nothing: str) -> None:
+    """It would be said to keep every promise."""
+    empty: Any = {nothing: ()}
+    with pytest.raises(ValueError, match=f"{nothing} is empty, and so nothing would be verified"):
+        testing.verify(sound(), **empty)
+
+
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_async_context_managers_keep_every_promise(backend: Any) -> None:
     """Whichever way they are declared: no fault is tried that cannot be."""

@@ -88,6 +88,7 @@ def check_component(
 
     Raises:
         ConformanceError: something was found.
+        DefinitionError: what it requires cannot be planned, or it is not in `registry`.
 
     """
     declared, name = _declared(component, registry)
@@ -117,8 +118,9 @@ def _declared(
         return fresh, handle.name
     known: Component[Any] = given
     home = Registry.of(known) if registry is None else registry
-    plan = home.plan()
-    return home.only(known), plan.components[plan.index_of[known]].name
+    part = home.only(known)
+    plan = part.plan()  # which says so where it is not in there
+    return part, plan.components[plan.index_of[known]].name
 
 
 class _Examiner:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from contextlib import AbstractAsyncContextManager, ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
 import lifecycle
 from lifecycle import events
 from lifecycle.errors import one_line
-from lifecycle.instruments import instrumented
+from lifecycle.instruments import Instrument, instrumented
 from lifecycle.settings import given_settings
 from lifecycle.testing._leftovers import Leftovers
 from lifecycle.testing._transcript import Transcript
+from lifecycle.testing.faults import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 
     from lifecycle import Plan, Registry, Report, Settings, System
     from lifecycle.events import Observer
-    from lifecycle.instruments import Instrument
-    from lifecycle.testing.faults import Fault
 
     Companion = Callable[[System], AbstractAsyncContextManager[Any]]
+
+_T = TypeVar("_T")
 
 _KEEPER = "lifecycle.testing"
 
@@ -63,8 +64,9 @@ class Life(AbstractAsyncContextManager["System", None]):
     ) -> None:
         """Nothing happens before it is entered."""
         self.settings = attrs.evolve(given_settings(settings, "a life under test"), probes=None)
-        self.faults = tuple(faults)
+        self.faults = _given(faults, "faults", Fault, "of lifecycle.testing.faults")
         self.events: list[events.Event] = []
+        instruments = _given(instruments, "instruments", Instrument, "of lifecycle.instruments")
         self._instruments = (*self.faults, *instruments)
         self._observers = tuple(observers)
         self._companions = tuple(companions)
@@ -126,6 +128,23 @@ class Life(AbstractAsyncContextManager["System", None]):
     def errors(self) -> list[str]:
         """All errors of the report, each as one line."""
         return [] if self.report is None else [one_line(error) for error in self.report.errors]
+
+
+def _given(given: Any, name: str, kind: type[_T], home: str) -> tuple[_T, ...]:
+    """Take what was passed as several, before anything is lived with it."""
+    if isinstance(given, kind):
+        message = f"{name} takes a list: put {given!r} in one, as {name}=[…]"
+        raise TypeError(message)
+    try:
+        found: tuple[Any, ...] = tuple(given)
+    except TypeError:
+        message = f"{name} takes a list, not {given!r}"
+        raise TypeError(message) from None
+    for one in found:
+        if not isinstance(one, kind):
+            message = f"{name} takes those {home}, and {one!r} is none"
+            raise TypeError(message)
+    return found
 
 
 class _Keeper:

@@ -81,7 +81,8 @@ def live(  # noqa: PLR0913  what there is to say of a life
 
     Raises:
         DefinitionError: what was declared, or a setting, cannot work; nothing has been lived.
-        TypeError: the registry, the settings, a companion or an observer is something else.
+        TypeError: the registry, the settings, a fault, a companion, an observer or an instrument is
+            something else.
         ValueError: it never came to `shut_down_at`: a misspelt line would be a test of nothing.
 
     """

@@ -131,6 +131,7 @@ def verify(  # noqa: PLR0913  what there is to say of it
         BrokenPromiseError: a promise was broken. It tells which, when, and gives for each the
             smallest test that was found to fail for the same reason.
         DefinitionError: the registry cannot be planned.
+        ValueError: there are no backends, or no seeds: nothing would be verified.
 
     """
     given = [name for name, one in (("body", body), ("settings", settings)) if one is not None]
@@ -138,6 +139,13 @@ def verify(  # noqa: PLR0913  what there is to say of it
     verifier = _Verifier(registry, body, settings, written)
     began = time.monotonic()
     backends = installed() if backends is None else tuple(backends)
+    seeds = tuple(seeds)
+    for name, given_ones in (("backends", backends), ("seeds", seeds)):
+        if not given_ones:
+            message = (
+                f"{name} is empty, and so nothing would be verified: leave it out, or give one"
+            )
+            raise ValueError(message)
     with Silence():
         for backend in backends:
             verifier.verify(backend, seeds)
@@ -148,7 +156,7 @@ def verify(  # noqa: PLR0913  what there is to say of it
         hooks=len(verifier.hooks.steps),
         cases=len(verifier.cases),
         backends=backends,
-        seeds=tuple(seeds),
+        seeds=seeds,
         seconds=time.monotonic() - began,
         broken=tuple(verifier.broken.values()),
     )

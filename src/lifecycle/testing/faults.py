@@ -49,6 +49,10 @@ _OF_HOOK: Final[dict[At, tuple[Outcome, ...]]] = {
 """What becomes of a system in which a hook fails, or is given up."""
 
 
+_EXITS: Final = (SystemExit, KeyboardInterrupt)
+"""Raised by a hook, these ask for a shutdown: that is no failure."""
+
+
 class InjectedError(Exception):
     """What a fault raises, unless it was given something else."""
 
@@ -142,7 +146,8 @@ class _Fail(Fault):
         attempts: int | None,
     ) -> None:
         survived = (Outcome.CLEAN, *_OF_HOOK["run"]) if step or attempts is not None else ()
-        super().__init__(component, at, what, (*_OF_HOOK[at], *survived))
+        ends = (Outcome.CLEAN,) if isinstance(error, _EXITS) else _OF_HOOK[at]
+        super().__init__(component, at, what, (*ends, *survived))
         self._error = error
         self._step = step
         self._attempts = attempts
@@ -188,7 +193,13 @@ def fail(
             at its `step`-th ``await`` that waits, as if what is awaited there had raised it.
         attempts: how many attempts of a start that is retried fail; None: all.
 
+    Raises:
+        ValueError: `at` is no hook, or `step` is negative.
+
     """
+    if step < 0:
+        message = f"step is {step!r}, but must be 0, or the number of an await, from 1"
+        raise ValueError(message)
     more = f", error={error!r}" if error is not None else ""
     more += f", step={step}" if step else ""
     more += f", attempts={attempts}" if attempts is not None else ""
@@ -300,7 +311,8 @@ class _Crash(Fault):
         after: float,
         error: BaseException | None,
     ) -> None:
-        super().__init__(component, "start", what, (Outcome.CRASHED, Outcome.INCOMPLETE))
+        exits = (Outcome.CLEAN,) if isinstance(error, _EXITS) else ()
+        super().__init__(component, "start", what, (Outcome.CRASHED, Outcome.INCOMPLETE, *exits))
         self._after = after
         self._error = error
         self._open: AsyncExitStack | None = None
