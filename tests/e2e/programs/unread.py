@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -25,15 +26,23 @@ settings = Settings(grace_period=2)
 shop = Registry("shop")
 
 
+def fill_stderr(room: int) -> None:
+    """Write until it takes no more than a few bytes; threads have more to tell than that."""
+    os.set_blocking(2, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(2, b"x")
+    os.set_blocking(2, True)
+    os.read(nobody, room)
+    for _ in range(100 if room else 0):
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+
+
 @shop.service
 async def works() -> None:
     """Crashes, or blocks the event loop when the program is asked to end."""
-    if END == "blocked":
-        os.set_blocking(2, False)
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                os.write(2, b"x")
-        os.set_blocking(2, True)
+    if END.startswith("blocked"):
+        fill_stderr(room=0 if END == "blocked" else 8192)
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(1000)  # noqa: ASYNC251  # blocks on purpose: the grace period must end it
     if END != "left behind":
