@@ -297,10 +297,14 @@ class DrainTimeoutError(RunError):
     """What was cut off, as it was described to ``hold``."""
     timeout: float = 0.0
     """The time that there was, in seconds."""
+    forced: bool = False
+    """Whether a second interrupt has ended that time, and no timeout."""
 
     def _sentence(self) -> str:
         who = "the system" if self.component is None else repr(self.component)
         when = f"when its {seconds(self.timeout)} to drain ran out"
+        if self.forced:
+            when = f"when a second interrupt ended its drain, after {seconds(self.timeout)}"
         if not self.in_flight:
             return f"{who} had not drained {when}; its drain was cancelled"
         were = "it was" if len(self.in_flight) == 1 else "they were"

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from lifecycle import Lifetime, Registry, Settings, running, signals
-from lifecycle.errors import ClosedError, WorkCancelledError, one_line
+from lifecycle.errors import ClosedError, DrainTimeoutError, WorkCancelledError, one_line
 from tests.engine.kit import Life
 from tests.engine.parts import companion, end, forever, ignoring, part
 
@@ -229,6 +229,33 @@ def test_a_stop_knows_what_is_left(life: Life) -> None:
     interrupted(life, shop, 1, 1.5)
 
     assert [20, 1.5] == left
+
+
+def test_a_drain_that_was_cut_short_is_told_as_such(life: Life) -> None:
+    """Nobody is to look for a timeout of half a second; hooks are cut off that much later."""
+    shop = Registry("shop")
+
+    @shop.service(drain_timeout=8)
+    async def orders(life_: Lifetime) -> None:
+        life_.started()
+        with life_.hold("order 7"):
+            await anyio.sleep_forever()
+
+    part(shop, "jobs", drain=anyio.sleep_forever, drain_timeout=8)
+
+    report = interrupted(life, shop, 1, 1.5)
+
+    told = {str(error) for error in report.errors if isinstance(error, DrainTimeoutError)}
+    assert {
+        (
+            "'orders' still had 1 piece of work in flight when a second interrupt ended its drain, "
+            "after 0.5 s; it was cancelled: 'order 7'"
+        ),
+        (
+            "'jobs' had not drained when a second interrupt ended its drain, after 1 s; its "
+            "drain was cancelled"
+        ),
+    } == told
 
 
 def time_of_a_stop(life: Life, interrupt: Callable[[System], object]) -> float:

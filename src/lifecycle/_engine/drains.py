@@ -167,7 +167,7 @@ class Drains:
         what = tuple(work.what for work in cut)
         name = None if component is None else self._engine.name(component)
         began = self._began if component is None else self._began_of(component)
-        error = DrainTimeoutError(name, what, self._until(component) - began)
+        error = self._cut_after(name, what, self._until(component) - began)
         self._engine.account.incomplete(error, component)
         self._engine.tell(events.WorkCancelled, component=name, what=what)
 
@@ -192,7 +192,13 @@ class Drains:
         known = self._engine.account.hook_errors.get((component, "drain"))
         if not isinstance(known, DrainTimeoutError):
             time = self._until(component) - self._began_of(component)
-            self._engine.account.incomplete(DrainTimeoutError(host.node.name, (), time), component)
+            self._engine.account.incomplete(self._cut_after(host.node.name, (), time), component)
+
+    def _cut_after(
+        self, name: str | None, what: tuple[str, ...], seconds: float
+    ) -> DrainTimeoutError:
+        forced = self._engine.account.verdict.forced_by is not None
+        return DrainTimeoutError(name, what, seconds, forced)
 
     def _until(self, component: int | None) -> float:
         """When the time to drain was over: at the limit, not when that was noticed."""
