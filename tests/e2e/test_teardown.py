@@ -40,8 +40,12 @@ EXITS = """
     from lifecycle import Registry
     from lifecycle.integrations.grpc import server
 
-    async def exits(request, context):
+    async def leave():
         raise SystemExit(7)
+
+    async def exits(request, context):
+        async with anyio.create_task_group() as group:
+            group.start_soon(leave)
 
     handlers = {"Exits": grpc.unary_unary_rpc_method_handler(exits)}
     handler = grpc.method_handlers_generic_handler("shop.Shop", handlers)
@@ -71,8 +75,8 @@ EXITS = """
 
 
 @pytest.mark.rule("K2", "R5")
-def test_an_exit_in_a_call_of_grpc(tmp_path: Path) -> None:
-    """In a task of gRPC's it ends the loop, by asyncio: all is closed, and it goes on."""
+def test_an_exit_in_a_task_of_a_call_of_grpc(tmp_path: Path) -> None:
+    """It ends the loop, by asyncio, in the midst of a task of gRPC's: all is closed."""
     with running_source(tmp_path, EXITS) as process:
         assert 7 == process.wait(), process.output
         assert ["database closed", "over"] == process.said

@@ -118,8 +118,11 @@ class Watchdog:
         _back_up(_TO_SAY_WHY)  # this thread runs: the exit code can be the right one
         # stderr may be what is stuck: a pipe that nobody reads.
         says = threading.Thread(target=self._say_why, name="lifecycle: why", daemon=True)
-        with contextlib.suppress(RuntimeError):  # there is no other thread to be had
+        try:
             says.start()
+        except RuntimeError:  # no thread is to be had: at the very end, say
+            self._say_why()
+        else:
             says.join(_TO_SAY_WHY / 2)
         self._end(self._code())
 
