@@ -163,11 +163,11 @@ def test_a_stop_is_called_whatever_an_instrument_does(life: Life, how: str) -> N
                 raise OSError(message)
             return None
 
-    with instrumented(Fails()):
+    with instrumented(Fails()), instrumented(Notes(life)):
         lived = life.live(shop)
 
     assert lived.report is not None
-    assert ["closed"] == life.words
+    assert ["database.stop 1", "closed", "database.stop done"] == life.words[-3:]
     assert (how != "returns") == bool(lived.report.errors)
 
 

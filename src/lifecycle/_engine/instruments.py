@@ -120,21 +120,35 @@ def _in_force_of(instrument: Instrument) -> Generator[None]:
         _in_force.reset(token)
 
 
-class _Proceeding:
-    """Calls a hook, and knows whether it has been."""
+def _around(
+    instrument: Instrument, call: HookCall, proceed: Callable[[], Awaitable[Any]]
+) -> Awaitable[Any]:
+    return instrument.around(call, proceed)
 
-    def __init__(self, proceed: Callable[[], Awaitable[Any]]) -> None:
-        self._proceed = proceed
-        self._is_called = False
 
-    async def __call__(self) -> Any:
-        self._is_called = True
-        return await self._proceed()
+async def _around_stop(
+    instrument: Instrument, call: HookCall, proceed: Callable[[], Awaitable[Any]]
+) -> Any:
+    """Put an instrument around a stop, which is called whatever that does.
 
-    async def catch_up(self) -> None:
-        """Call it after all: whatever fails around a stop, what was opened is closed."""
-        if not self._is_called:
-            await self()
+    So are the instruments further in: they may hold something open as well.
+    """
+    is_called = False
+
+    async def noted() -> Any:
+        nonlocal is_called
+        is_called = True
+        return await proceed()
+
+    try:
+        result = await instrument.around(call, noted)
+    except GeneratorExit:
+        raise  # nothing can be awaited any more
+    except BaseException:
+        if not is_called:
+            await proceed()
+        raise
+    return result if is_called else await proceed()
 
 
 class Instruments:
@@ -154,21 +168,10 @@ class Instruments:
 
     async def around(self, call: HookCall, proceed: Callable[[], Awaitable[Any]]) -> Any:
         """Call a hook, within all of them."""
-        innermost = _Proceeding(proceed)
-        outer: Callable[[], Awaitable[Any]] = innermost
+        around = _around_stop if call.hook == "stop" else _around
         for instrument in reversed(self._all):
-            outer = functools.partial(instrument.around, call, outer)
-        if call.hook != "stop":
-            return await outer()
-        try:
-            result = await outer()
-        except GeneratorExit:
-            raise  # nothing can be awaited any more
-        except BaseException:
-            await innermost.catch_up()
-            raise
-        await innermost.catch_up()
-        return result
+            proceed = functools.partial(around, instrument, call, proceed)
+        return await proceed()
 
     @contextlib.contextmanager
     def working(self, component: str) -> Generator[None]:
