@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sys
 import traceback
 from typing import TYPE_CHECKING, TextIO
@@ -37,10 +38,30 @@ def say(text: str) -> None:
     There may be none (``2>&-``, a service of Windows), it may be closed, or its disk be full.
     """
     stream: TextIO | None = sys.stderr
-    with contextlib.suppress(Exception):  # whatever somebody has put there
-        if stream is not None:
-            stream.write(text)
-            stream.flush()
+    if stream is None:
+        return
+    try:
+        stream.write(text)
+        stream.flush()
+    except Exception:  # noqa: BLE001  whatever somebody has put there
+        with contextlib.suppress(Exception):
+            _drop_what_is_kept(stream)
+
+
+def _drop_what_is_kept(stream: TextIO) -> None:
+    """Empty the buffer of a file that cannot be written.
+
+    The interpreter would try it again as it exits, and then exit with 120, whatever was asked for.
+    """
+    descriptor = stream.fileno()
+    file, nowhere = os.dup(descriptor), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, descriptor)
+        stream.flush()
+    finally:
+        os.dup2(file, descriptor)
+        os.close(file)
+        os.close(nowhere)
 
 
 def account(report: Report) -> str:
@@ -144,6 +165,7 @@ class ShortLines(_StreamHandler):
     def __exit__(self, *details: object) -> None:
         """Leave the log as it was."""
         if self._is_on:
+            say("")  # or what could not be written is tried again as the interpreter exits
             self._is_on = False
             self._logger.removeHandler(self)
             self._logger.setLevel(logging.NOTSET)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import faulthandler
 import logging
 import os
 import sys
@@ -15,10 +16,14 @@ import threading
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lifecycle.processes.group import ProcessGroup
 
 FLUSH = 0.5
 """How long stdio and log handlers have to flush before the process ends, in seconds."""
+LAST_WORDS = 1.0
+"""How long it may take to say why the process is ended, in seconds."""
 
 # By process id. Looked at by the watchdog's thread and by signal handlers, so there can be no lock:
 # a handler would wait for ever for the very code that it interrupts. Single operations on a dict
@@ -61,6 +66,49 @@ def end_process(code: int) -> NoReturn:
         flush.start()
         flush.join(FLUSH)
     os._exit(code)
+
+
+def say_why(explain: Callable[[], str]) -> None:
+    """Write to stderr why the process is ended, and where each thread is; from any thread.
+
+    That takes 1 s at most: stderr may be what is stuck, a pipe that nobody reads.
+
+    Args:
+        explain: what to say to a person.
+
+    """
+    says = threading.Thread(target=_say_why, args=(explain,), name="lifecycle: why", daemon=True)
+    try:
+        says.start()
+    except RuntimeError:  # no thread is to be had: at the very end, say
+        _say_why(explain)
+    else:
+        says.join(LAST_WORDS)
+
+
+def _say_why(explain: Callable[[], str]) -> None:
+    with contextlib.suppress(Exception):  # there may be none
+        sys.stderr.write(explain())
+        sys.stderr.flush()
+        _write_all_threads()
+
+
+def _write_all_threads() -> None:
+    """Write where each thread is.
+
+    By way of a file in memory, where there can be one: as long as faulthandler writes to stderr
+    itself, nobody else runs, and that may be for ever.
+    """
+    try:
+        descriptor = os.memfd_create("threads")
+    except (AttributeError, OSError):  # another system; no descriptor is left, or it is forbidden
+        faulthandler.dump_traceback(all_threads=True)
+        return
+    with open(descriptor, "w+", errors="replace") as file:  # noqa: PTH123  a descriptor
+        faulthandler.dump_traceback(file, all_threads=True)
+        file.seek(0)
+        sys.stderr.write(file.read())
+        sys.stderr.flush()
 
 
 def _flush() -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Final
 
 from typing_extensions import Self
@@ -14,7 +15,7 @@ from lifecycle._core import budget
 from lifecycle._engine.running import Running
 from lifecycle._engine.watchdog import Watchdog
 from lifecycle.embedded import to_run
-from lifecycle.ending import end_process
+from lifecycle.ending import end_process, say_why
 from lifecycle.settings import Response
 from lifecycle.states import ExitCode
 
@@ -61,7 +62,7 @@ class Overseer:
         self._owns_process = owns_process
         self._watchdog = Watchdog(
             code=self._code,
-            explain=self._explain,
+            say_why=functools.partial(say_why, self._explain),
             end=end_process,
             enabled=settings.watchdog and owns_process,
         )
@@ -164,11 +165,13 @@ class Overseer:
         why = f"the grace period of {self._settings.grace_period:g} s is over"
         if self._engine is not None and self._engine.shutdown.forced_by is not None:
             why = "a second interrupt has cut the shutdown short"
-        first = (
+        lines = [
             f"lifecycle: {why}, and the process has not ended: the event loop is blocked, or a "
             "thread is stuck. It is ended now. What was running:"
-        )
-        lines = [first]
+            if self.report is None
+            else f"lifecycle: {why}. The system has ended, and the process has not: a thread is "
+            "stuck, or stderr is too slow for what is written there. It is ended now."
+        ]
         if self._engine is not None:
             for host in self._engine.hosts:
                 if host is not None and host.hook is not None:

@@ -265,3 +265,28 @@ def test_what_an_object_says_it_requires_must_be_there() -> None:
     broken.add(Server(7), name="web")
     with pytest.raises(InvalidComponentError, match="'web' could not be asked what it requires"):
         broken.plan()
+
+
+class Proxy:
+    """Stands for something that is not there yet, as those of web frameworks do."""
+
+    @property  # type: ignore[misc]  # mypy: it is a property that replaces an attribute
+    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
+        raise RuntimeError("working outside of application context")
+
+    def __getattr__(self, name: str) -> Any:
+        raise ConnectionError(f"asked for {name!r}, and there is no connection")
+
+
+def test_a_value_is_asked_nothing() -> None:
+    """Planning runs nothing, not even what answers for an attribute of a value."""
+    shop = Registry("shop")
+    tracing = shop.component(lambda: 1, name="tracing", enabled=False)
+    proxy = Proxy()
+    shop.value(proxy, name="db")
+
+    @shop.component
+    def jobs(tracing: object = wants(tracing, default=proxy)) -> object:
+        return tracing
+
+    assert {"db", "jobs"} <= {*names(shop.plan())}

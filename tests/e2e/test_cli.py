@@ -256,6 +256,27 @@ def test_an_import_that_hangs_is_ended_in_time(tmp_path: Path, where: str) -> No
     assert 'app.py", line ' in explained
 
 
+def test_it_is_ended_in_time_where_nobody_reads_why(tmp_path: Path) -> None:
+    """A log driver that hangs, say."""
+    unread = """\
+        import contextlib, os
+        nobody, full = os.pipe()
+        os.dup2(full, 2)
+        os.set_blocking(2, False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(2, b"x")
+        os.set_blocking(2, True)
+    """
+    write(tmp_path, app=textwrap.dedent(unread) + textwrap.dedent(HANGS["python"]))
+    env = {"LIFECYCLE_GRACE_PERIOD": "1"}
+    with command(tmp_path, "run", "app:shop", env=env) as process:
+        process.until("importing")
+        process.send(signal.SIGTERM)
+
+        assert process.wait() == 75
+
+
 @pytest.mark.parametrize("where", HANGS)
 def test_the_third_interrupt_ends_an_import(tmp_path: Path, where: str) -> None:
     """At once, with 130."""
@@ -286,6 +307,19 @@ def test_an_interrupt_repeated_at_once_is_one(tmp_path: Path) -> None:
     with command(tmp_path, "run", "app:shop") as process:
         assert process.wait() == 0
     assert process.said == []
+
+
+def test_a_function_that_ends_it_is_named(tmp_path: Path) -> None:
+    """It is not the import that has to change."""
+    write(tmp_path, app="def shop(): raise SystemExit('no DSN was given')")
+    code, lines = check(tmp_path, "app:shop")
+    assert code == 78
+    assert lines == [
+        (
+            "lifecycle: the call of 'app:shop' raised SystemExit('no DSN was given'), so that "
+            "there is nothing to look at"
+        )
+    ]
 
 
 @pytest.mark.parametrize("name", ["check", "graph", "manifest"])

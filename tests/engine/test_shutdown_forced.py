@@ -12,7 +12,7 @@ import pytest
 from lifecycle import Lifetime, Registry, Settings, running, signals
 from lifecycle.errors import ClosedError, DrainTimeoutError, WorkCancelledError, one_line
 from tests.engine.kit import Life
-from tests.engine.parts import companion, end, forever, ignoring, part
+from tests.engine.parts import companion, end, forever, ignoring, part, unwinding
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -319,3 +319,29 @@ def test_a_service_that_was_not_asked_yet(life: Life) -> None:
     assert "1.5 listener ends" in life.log
     assert [] == [one_line(error) for error in report.errors if "listener" in str(error)]
     assert ("forced", 130) == (str(report.outcome), report.exit_code)
+
+
+def test_it_cuts_short_a_drain_that_came_with_the_stop(life: Life) -> None:
+    """Whose time for that was over before it was asked; its stop has what is left."""
+    shop = Registry("shop")
+    left: list[float] = []
+
+    async def stop() -> None:
+        left.append(Lifetime.current().time_left)
+        life.note("database stops")
+
+    database = part(shop, "database", drain=forever, stop=stop)
+
+    @shop.component(requires=[database], start_timeout=100)
+    async def jobs() -> None:
+        await unwinding(20)()
+
+    report = interrupted(life, shop, 1, 22)
+
+    assert "22 database stops" in life.log
+    assert [2] == left
+    (told,) = [str(error) for error in report.errors if isinstance(error, DrainTimeoutError)]
+    assert told == (
+        "'database' had not drained when a second interrupt ended its drain, after 1 s; its drain "
+        "was cancelled"
+    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import faulthandler
 import queue
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ class Force:
         monkeypatch.setattr(faulthandler, "cancel_dump_traceback_later", self._cancel)
 
     def _arm(self, timeout: float, **options: Any) -> None:
-        assert options == {"exit": True}
+        assert options == {"exit": True, "file": sys.stderr.fileno()}
         self.times.append(timeout)
         self._asked.put(ARMED)
 
@@ -45,7 +46,7 @@ class Force:
         def end(code: int) -> None:
             pytest.fail(f"the process would have ended with {code}")
 
-        watchdog = Watchdog(code=int, explain=str, end=end, enabled=enabled)
+        watchdog = Watchdog(code=int, say_why=int, end=end, enabled=enabled)
         before = set(threading.enumerate())
         watchdog.start()
         (thread,) = set(threading.enumerate()) - before

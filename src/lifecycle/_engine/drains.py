@@ -72,11 +72,13 @@ class Drains:
         self._engine.apply(self._engine.machine.drained, node.index)
         self._await_release(node.index, deadline)
 
-    def drain_failed(self, host: Host, error: BaseException | None, limit: float) -> None:
-        """A drain hook that was called within the stop failed, or was cut off after `limit`."""
+    def drain_failed(self, host: Host, error: BaseException | None) -> None:
+        """A drain hook that was called within the stop failed, or was cut off."""
         if error is None:
-            timed_out = DrainTimeoutError(host.node.name, (), limit)
-            self._engine.account.incomplete(timed_out, host.node.index)
+            time = self._engine.loop.now() - host.began
+            self._engine.account.incomplete(
+                self._cut_after(host.node.name, (), time), host.node.index
+            )
         else:
             self._failed(host, error)
 
@@ -197,8 +199,7 @@ class Drains:
     def _cut_after(
         self, name: str | None, what: tuple[str, ...], seconds: float
     ) -> DrainTimeoutError:
-        forced = self._engine.account.verdict.forced_by is not None
-        return DrainTimeoutError(name, what, seconds, forced)
+        return DrainTimeoutError(name, what, seconds, self._engine.shutdown.is_forced)
 
     def _until(self, component: int | None) -> float:
         """When the time to drain was over: at the limit, not when that was noticed."""

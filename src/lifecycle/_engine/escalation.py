@@ -37,21 +37,22 @@ class Escalation:
         """
         engine = self._engine
         response = engine.settings.signals.get(number, Response.IGNORE)
-        if response is Response.IGNORE or engine.is_over:
+        if response is Response.IGNORE:
             return False
         at = engine.loop.now() if at is None else at
+        if engine.is_over:  # and may still be told, to a stderr that nobody reads
+            return response is Response.FAST and self._is_last(at)
         reason = f"received {name_of(number)}"
         request = functools.partial(engine.shutdown.request, reason, Trigger.SIGNAL, at=at)
         if response is Response.GRACEFUL:
             engine.shutdown.note_request(reason, Trigger.SIGNAL, at=at)
             engine.keeper.post(functools.partial(request, delay=True))
             return False
-        if at - self._last < DEBOUNCE:
-            return False
-        self._last = at
-        self._interrupts += 1
-        if self._interrupts >= _END:
+        before = self._interrupts
+        if self._is_last(at):
             return True
+        if self._interrupts == before:
+            return False
         engine.shutdown.note_request(reason, Trigger.SIGNAL, at=at)
         if self._interrupts == _FORCE:
             engine.shutdown.note_force(number)
@@ -59,6 +60,13 @@ class Escalation:
         else:
             engine.keeper.post(functools.partial(request, delay=False))
         return False
+
+    def _is_last(self, at: float) -> bool:
+        """Count an interrupt, unless it is the same as the one before; says whether it ends it."""
+        if at - self._last >= DEBOUNCE:
+            self._last = at
+            self._interrupts += 1
+        return self._interrupts >= _END
 
 
 def name_of(number: int) -> str:

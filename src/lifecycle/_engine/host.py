@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from lifecycle._core.component import Node
     from lifecycle._engine.bell import Bell
     from lifecycle._engine.engine import Engine
+    from lifecycle._engine.loop import Alarm
     from lifecycle.errors import CrashedError, Hook, RunError
 
 
@@ -74,6 +75,9 @@ class Host(Timed):
     _is_called = False
     _is_parked = False
     _has_turn = False
+    _drains_within_stop = False
+    _halfway: Alarm | None = None
+    """When what drains within its stop is to be over."""
 
     def __init__(self, engine: Engine, node: Node) -> None:
         """Prepare the life of a node; `run` is the life."""
@@ -182,7 +186,7 @@ class Host(Timed):
                 if self._thrown is None:  # it may have crashed as it was asked
                     await self._drain()
                 continue
-            if order.drain and self._drain_hook is not None:
+            if order.drain and self._drain_hook is not None and not self.engine.shutdown.is_forced:
                 await self._drain_within_stop()
             await self._stop()
             return
@@ -253,15 +257,34 @@ class Host(Timed):
 
     async def _drain_within_stop(self) -> None:
         """It was never asked to drain, since the time for that was over: now, on half the time."""
-        half = self.time_left / 2
         self._hook_scope = self.engine.loop.new_scope()
-        alarm = self.engine.keeper.at(self.engine.loop.now() + half, self._cut_drain_short)
+        self._drains_within_stop = True
+        self._halve()
         error = await self._call_drain()
-        alarm.cancel()
+        self._drains_within_stop = False
+        if self._halfway is not None:
+            self._halfway.cancel()
         if error is not None and self._is_crash(error):
             self._crashed(error)
         elif error is not None or self._hook_scope.cancelled_caught:
-            self.engine.drains.drain_failed(self, error, half)
+            self.engine.drains.drain_failed(self, error)
+
+    def _halve(self) -> None:
+        if self._halfway is not None:
+            self._halfway.cancel()
+        half = self.engine.loop.now() + self.time_left / 2
+        self._halfway = self.engine.keeper.at(half, self._cut_drain_short)
+
+    def limit_to(self, deadline: float) -> None:
+        """Take time away from the running hook; from a drain within it as well."""
+        super().limit_to(deadline)
+        if self._drains_within_stop:
+            self._halve()
+
+    def force(self) -> None:
+        """A second interrupt: no drains any more."""
+        if self._drains_within_stop:
+            self._cut_drain_short()
 
     def _is_crash(self, error: BaseException) -> bool:
         """Whether what a drain hook raised is the crash of a group that the component has open."""

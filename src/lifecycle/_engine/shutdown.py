@@ -113,7 +113,7 @@ class Shutdown:
 
     def force(self) -> None:
         """End at once, as was noted: no drains, and stops under a short deadline."""
-        if self._engine.is_over or self._engine.account.verdict.forced_by is not None:
+        if self._engine.is_over or self.is_forced:
             return
         self._engine.account.verdict.forced_by = self.forced_by
         self.note_request("a second interrupt", Trigger.SIGNAL)
@@ -124,7 +124,13 @@ class Shutdown:
         self._set_budget(Budget(end=end, stops_end=end, drains_end=self._engine.loop.now()))
         self._engine.apply(self._engine.machine.force)
         self._engine.stops.limit_to(end)
+        self._engine.stops.force()
         self._engine.companions.hurry()
+
+    @property
+    def is_forced(self) -> bool:
+        """Whether the end at once is being carried out."""
+        return self._engine.account.verdict.forced_by is not None
 
     def interrupted(self, error: BaseException, who: str, *, delay: bool = True) -> None:
         """A SystemExit or KeyboardInterrupt was raised: it asks for a shutdown."""

@@ -65,6 +65,12 @@ class Stops:
             else:
                 host.limit_to(end)
 
+    def force(self) -> None:
+        """No drains any more, not as a part of a stop, either."""
+        for host in self._engine.hosts:
+            if host is not None:
+                host.force()
+
     def has_stopped(self, host: Host, error: BaseException | None) -> None:
         """A stop hook has ended."""
         node = host.node

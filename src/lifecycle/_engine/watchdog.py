@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
-import os
 import queue
 import sys
 import threading
@@ -31,7 +30,7 @@ class Watchdog:
         self,
         *,
         code: Callable[[], int],
-        explain: Callable[[], str],
+        say_why: Callable[[], object],
         end: Callable[[int], object],
         enabled: bool,
     ) -> None:
@@ -39,13 +38,13 @@ class Watchdog:
 
         Args:
             code: the exit code that there would have been.
-            explain: what to say to a person.
+            say_why: tells a person; takes a bounded time, whatever is stuck.
             end: ends the process, with an exit code, and all that it has started.
             enabled: whether it ever ends the process by itself; it does so when told, in any case.
 
         """
         self._code = code
-        self._explain = explain
+        self._say_why = say_why
         self._end = end
         self._enabled = enabled
         self._orders: queue.SimpleQueue[tuple[str, float]] = queue.SimpleQueue()
@@ -116,37 +115,8 @@ class Watchdog:
 
     def _expire(self) -> None:
         _back_up(_TO_SAY_WHY)  # this thread runs: the exit code can be the right one
-        # stderr may be what is stuck: a pipe that nobody reads.
-        says = threading.Thread(target=self._say_why, name="lifecycle: why", daemon=True)
-        try:
-            says.start()
-        except RuntimeError:  # no thread is to be had: at the very end, say
-            self._say_why()
-        else:
-            says.join(_TO_SAY_WHY / 2)
+        self._say_why()
         self._end(self._code())
-
-    def _say_why(self) -> None:
-        with contextlib.suppress(Exception):
-            sys.stderr.write(self._explain())
-            sys.stderr.flush()
-            _write_all_threads()
-
-
-def _write_all_threads() -> None:
-    """Write where each thread is.
-
-    Where there can be one, by way of a file in memory: as long as faulthandler writes to stderr
-    itself, nobody else runs, and that may be for ever.
-    """
-    if not hasattr(os, "memfd_create"):
-        faulthandler.dump_traceback(all_threads=True)
-        return
-    with open(os.memfd_create("threads"), "w+", errors="replace") as file:  # noqa: PTH123  a descriptor
-        faulthandler.dump_traceback(file, all_threads=True)
-        file.seek(0)
-        sys.stderr.write(file.read())
-        sys.stderr.flush()
 
 
 def _others_are_left() -> bool:
@@ -171,4 +141,6 @@ def _back_up(left: float) -> None:
     # Code in C that never gives the interpreter lock back stops even this thread. What faulthandler
     # starts needs no lock; it can only exit with code 1.
     with contextlib.suppress(Exception):  # no real stderr
-        faulthandler.dump_traceback_later(max(left, 0.001), exit=True)
+        # By its descriptor: a file would be flushed first, and stderr may be what is stuck.
+        stderr = sys.stderr.fileno()
+        faulthandler.dump_traceback_later(max(left, 0.001), exit=True, file=stderr)

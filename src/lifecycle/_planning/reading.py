@@ -95,9 +95,11 @@ def _read(declaration: Declaration) -> Reading:
 
 def _asked_by_object(declaration: Declaration, reasons: list[str]) -> tuple[Any, ...]:
     """What an object that was added says that it requires: its class may have a method for that."""
+    if declaration.kind is not Kind.OBJECT:
+        return ()
     value: Any = declaration.value
     ask = getattr(value.__class__, REQUIRES, None)
-    if declaration.kind is not Kind.OBJECT or ask is None:
+    if ask is None:
         return ()
     try:
         return as_refs(ask(value), f"{REQUIRES}() of {declaration.name!r}")
@@ -172,10 +174,12 @@ def _not_marked(name: str, default: object) -> str | None:
 
 def _reference(given: Any) -> str:
     """What a message calls a mark, or a handle, that is where a value should be; else nothing."""
-    if isinstance(given, Mark):
+    # By its type: a value is handed on, and asked nothing. It may be a proxy, which would answer
+    # for something else, or connect.
+    kind = type(given)
+    if issubclass(kind, Mark):
         return f"the mark {given!r}"
-    name: Any = getattr(given, "name", None)
-    return f"the handle of {name!r}" if isinstance(given, Component) else ""
+    return f"the handle of {given.name!r}" if issubclass(kind, Component) else ""
 
 
 def _no_default(name: str) -> str:

@@ -8,10 +8,9 @@ which becomes words on stderr and exit code 78.
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
-from lifecycle import ExitCode
+from lifecycle import ExitCode, console
 from lifecycle.cli import check, drain, graph, manifest, probe, run, target, timeline
 from lifecycle.errors import DefinitionError
 
@@ -48,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int = options.command(options)
     except DefinitionError as error:
-        sys.stderr.write(target.in_words(error))
+        console.say(target.in_words(error))
         return int(ExitCode.CONFIG)
     return code
 

@@ -7,18 +7,15 @@ a thread of their own, from the file descriptor that Python writes them to at on
 
 from __future__ import annotations
 
-import contextlib
-import faulthandler
 import math
 import signal
 import socket
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING, NoReturn
 
 from lifecycle import ExitCode
-from lifecycle.ending import end_process
+from lifecycle.ending import end_process, say_why
 from lifecycle.settings import Response
 
 if TYPE_CHECKING:
@@ -88,11 +85,11 @@ class Watch:
                 deadline = now + self._grace
 
     def _expire(self) -> NoReturn:
-        with contextlib.suppress(Exception):  # no stderr
-            sys.stderr.write(
-                f"lifecycle: the grace period of {self._settings.grace_period:g} s is over, and "
-                "the module is still being imported. The process is ended now. All threads:\n"
+        grace_period = self._settings.grace_period
+        say_why(
+            lambda: (
+                f"lifecycle: the grace period of {grace_period:g} s is over, and the module is "
+                "still being imported. The process is ended now. All threads:\n"
             )
-            sys.stderr.flush()
-            faulthandler.dump_traceback(all_threads=True)
+        )
         end_process(ExitCode.INCOMPLETE)

@@ -50,15 +50,17 @@ def load_to_look(target: str) -> Registry:
         DefinitionError: there is none, or the module has ended itself.
 
     """
+    name = target.partition(":")[0]
     try:
         return load(target)
     except SystemExit as ended:
-        module = target.partition(":")[0]
-        message = (
-            f"the import of {module!r} raised SystemExit({ended.code!r}), so that there is nothing "
-            "to look at: what runs it goes under `if __name__ == '__main__':`"
-        )
-        raise DefinitionError(message) from None
+        if name in sys.modules:
+            what, advice = f"the call of {target!r}", ""
+        else:
+            what = f"the import of {name!r}"
+            advice = ": what runs it goes under `if __name__ == '__main__':`"
+        message = f"{what} raised SystemExit({ended.code!r}), so that there is nothing to look at"
+        raise DefinitionError(message + advice) from None
 
 
 def has_main(plan: Plan) -> bool:

@@ -53,10 +53,19 @@ def command(options: argparse.Namespace) -> int:
     timeline = Timeline()
     try:
         run.program(options, settings, companions=[timeline.timeline], observers=[timeline])
-    finally:
-        if timeline.plan is not None:
-            sys.stdout.write("\n".join(describe(timeline, timeline.plan)) + "\n")
+    except SystemExit:
+        with contextlib.suppress(OSError, ValueError):  # how it ended counts for more
+            show(timeline)
+        raise
+    show(timeline)
     return 0
+
+
+def show(timeline: Timeline) -> None:
+    """Write what was seen to stdout, if there was anything."""
+    if timeline.plan is not None:
+        sys.stdout.write("\n".join(describe(timeline, timeline.plan)) + "\n")
+        sys.stdout.flush()
 
 
 @attrs.frozen

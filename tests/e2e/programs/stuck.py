@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import resource
 import sys
 import threading
 import time
@@ -27,6 +28,8 @@ shop = Registry("shop")
 def block() -> None:
     """Block the thread that calls it."""
     say("stuck")
+    if MODE.endswith("no descriptor is left"):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
     time.sleep(100)  # blocks on purpose: the grace period must end it
 
 
@@ -56,7 +59,7 @@ async def cache(database: str = requires(database)) -> AsyncIterator[str]:
     yield "cache"
     if MODE == "swallow":
         await swallow_the_cancellation()
-    elif MODE == "block the loop":
+    elif MODE.startswith("block the loop"):
         block()
     elif MODE == "worker":
         await anyio.to_thread.run_sync(block)

@@ -38,6 +38,14 @@ def fill_stderr(room: int) -> None:
         threading.Thread(target=threading.Event().wait, daemon=True).start()
 
 
+def interrupt_thrice() -> None:
+    """Interrupt it once it is being told how it ended, and is stuck in that."""
+    os.read(nobody, 1)
+    for _ in range(3):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)  # blocks on purpose: sooner it would be taken for the same one
+
+
 @shop.service
 async def works() -> None:
     """Crashes, or blocks the event loop when the program is asked to end."""
@@ -63,7 +71,10 @@ if END == "left behind":
 else:
     nobody, stderr = os.pipe()
     os.dup2(stderr, 2)
-if END == "told at the end":
+if END == "interrupted":
+    settings = Settings(grace_period=1000)
+    threading.Thread(target=interrupt_thrice, daemon=True).start()
+if END in ("told at the end", "interrupted"):
     logging.getLogger("lifecycle").addHandler(logging.NullHandler())
     logging.getLogger("lifecycle").propagate = False
 lifecycle.run(shop, settings, backend=BACKEND)
