@@ -523,3 +523,16 @@ def test_a_bad_end_after_sigterm_leaves_the_lifespan_in_order(
     assert ["database closed", "closed"] == said[-3:-1]
     assert said[-1].startswith("SIGTERM is for")  # it is said behind the lifespan of the system
     assert 1 == process.output.count("not everything could be finished. Exit code 75.")
+
+
+@pytest.mark.rule("D8")
+def test_a_last_word_that_nobody_reads() -> None:
+    """A log driver that hangs, say: it ends with the grace period, and with the code it has."""
+    env = {"LIFECYCLE_GRACE_PERIOD": "3", "LIFECYCLE_DRAIN_DELAY": "0"}
+    unread = "a last word that nobody reads"
+    with serving("uvicorn", goes_wrong=unread, env=env) as process:
+        process.until("SIGTERM is for _handle")
+        process.send(signal.SIGTERM)
+
+        assert process.wait() == 75
+    assert "database closed" in process.output

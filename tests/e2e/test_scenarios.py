@@ -205,6 +205,7 @@ def test_a_thread_outlives_the_run(backend: str, mode: str) -> None:
 
         assert process.wait(SOON) == 75
     assert process.said == ["ready", "run returned"]
+    assert "The system has ended, and the process has not: a thread is stuck" in process.output
     explained = process.output.partition("the grace period of 3 s is over")[2]
     assert "in block" in explained.partition("All threads:")[2]
 

@@ -6,6 +6,7 @@ import gc
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from lifecycle.integrations._contained import contained, contained_function
@@ -51,6 +52,15 @@ async def test_a_call_that_is_given_up_is_closed() -> None:
 
 async def _close(coroutine: Any) -> None:
     coroutine.close()
+
+
+async def test_the_end_of_an_iterator_is_told() -> None:
+    """Asyncio keeps none in a future: who has called it would wait for ever."""
+    nothing: Iterator[int] = iter(())
+    call = contained_function("a test", lambda: next(nothing), is_stream=False)
+
+    with pytest.raises(RuntimeError, match="a test has raised StopIteration"):
+        await anyio.to_thread.run_sync(call)
 
 
 def test_a_stream_that_nobody_reads_is_closed() -> None:

@@ -42,7 +42,7 @@ def _run(tests: list[str], *, keep: bool) -> int:
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
     sys.dont_write_bytecode = not keep
-    hypothesis.settings.register_profile("mutation", derandomize=True, database=None)
+    hypothesis.settings.register_profile("mutation", derandomize=True, database=None, deadline=None)
     hypothesis.settings.load_profile("mutation")
     imported_before = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
     options = ["-x", "-q", "-p", "no:cacheprovider", "--noconftest", *imported_before]

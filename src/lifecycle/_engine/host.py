@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from lifecycle._core.component import Node
     from lifecycle._engine.bell import Bell
     from lifecycle._engine.engine import Engine
-    from lifecycle._engine.loop import Alarm
     from lifecycle.errors import CrashedError, Hook, RunError
 
 
@@ -76,8 +75,6 @@ class Host(Timed):
     _is_parked = False
     _has_turn = False
     _drains_within_stop = False
-    _halfway: Alarm | None = None
-    """When what drains within its stop is to be over."""
 
     def __init__(self, engine: Engine, node: Node) -> None:
         """Prepare the life of a node; `run` is the life."""
@@ -258,28 +255,16 @@ class Host(Timed):
     async def _drain_within_stop(self) -> None:
         """It was never asked to drain, since the time for that was over: now, on half the time."""
         self._hook_scope = self.engine.loop.new_scope()
+        half = self.engine.loop.now() + self.time_left / 2
+        alarm = self.engine.keeper.at(half, self._cut_drain_short)
         self._drains_within_stop = True
-        self._halve()
         error = await self._call_drain()
         self._drains_within_stop = False
-        if self._halfway is not None:
-            self._halfway.cancel()
+        alarm.cancel()
         if error is not None and self._is_crash(error):
             self._crashed(error)
         elif error is not None or self._hook_scope.cancelled_caught:
             self.engine.drains.drain_failed(self, error)
-
-    def _halve(self) -> None:
-        if self._halfway is not None:
-            self._halfway.cancel()
-        half = self.engine.loop.now() + self.time_left / 2
-        self._halfway = self.engine.keeper.at(half, self._cut_drain_short)
-
-    def limit_to(self, deadline: float) -> None:
-        """Take time away from the running hook; from a drain within it as well."""
-        super().limit_to(deadline)
-        if self._drains_within_stop:
-            self._halve()
 
     def force(self) -> None:
         """A second interrupt: no drains any more."""

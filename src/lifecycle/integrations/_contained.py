@@ -66,7 +66,11 @@ def contained_function(what: str, function: Any, *, is_stream: bool) -> Callable
     @functools.wraps(function)
     def call(*args: Any) -> Any:
         with contained_in_thread(what):
-            given = function(*args)
+            try:
+                given = function(*args)
+            except StopIteration as error:
+                # Asyncio puts it into no future: who waits for the thread would wait for ever.
+                raise RuntimeError(_message(what, error)) from error
         return _steps(what, given) if is_stream and given is not None else given
 
     return call

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import anyio
 
 from lifecycle.integrations._beside import beside
+from lifecycle.integrations._untraced import untraced
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -97,7 +98,7 @@ class Serving:
 
     async def _run(self) -> None:
         try:
-            with self._scope:
+            with self._scope, untraced():
                 await self._server.serve(self._listening)
         except anyio.get_cancelled_exc_class():
             raise

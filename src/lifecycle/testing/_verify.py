@@ -132,12 +132,16 @@ def verify(  # noqa: PLR0913  what there is to say of it
             smallest test that was found to fail for the same reason.
         DefinitionError: the registry cannot be planned.
         ValueError: there are no backends, or no seeds: nothing would be verified.
+        TypeError: the backends are no list.
 
     """
     given = [name for name, one in (("body", body), ("settings", settings)) if one is not None]
     written = Source.of_caller(source, given)
     verifier = _Verifier(registry, body, settings, written)
     began = time.monotonic()
+    if isinstance(backends, str):
+        message = f"backends takes a list: put {backends!r} in one, as backends=[…]"
+        raise TypeError(message)
     backends = installed() if backends is None else tuple(backends)
     seeds = tuple(seeds)
     for name, given_ones in (("backends", backends), ("seeds", seeds)):

@@ -380,7 +380,8 @@ def crash(
 
     Raises:
         TypeError: within the start, it has no such task.
-
+        SystemExit, KeyboardInterrupt: out of the life under test, if that is `error`, on asyncio:
+            in a task that is no hook's each of them ends the event loop, as it would in a program.
 
     """
     more = f", after={after:g}" if after else ""

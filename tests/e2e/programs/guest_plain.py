@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -21,7 +22,15 @@ if TYPE_CHECKING:
     from lifecycle import System
 
 GOES_WRONG = os.environ.get("GUEST", "")
+UNREAD = "a last word that nobody reads"
 shop = Registry("shop")
+
+if GOES_WRONG == UNREAD:
+    logging.getLogger("lifecycle").addHandler(logging.NullHandler())  # only the account is told
+    logging.getLogger("lifecycle").propagate = False
+    more_than_a_pipe_takes = "x" * 1_000_000
+    nobody, stderr = os.pipe()
+    os.dup2(stderr, 2)
 
 
 def say(line: str) -> None:
@@ -61,6 +70,8 @@ async def database() -> AsyncIterator[str]:
     if GOES_WRONG == "the last word":
         message = "the last word is lost"
         raise NoDatabaseError(message)
+    if GOES_WRONG == UNREAD:
+        raise NoDatabaseError(more_than_a_pipe_takes)
 
 
 @shop.service

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import signal
@@ -17,7 +18,7 @@ from lifecycle.integrations.opentelemetry._sender import Sender
 from tests.engine.parts import asked, fail, forever, ignoring, part, waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from tests.edges.opentelemetry.kit import Traces
     from tests.engine.kit import Life
@@ -279,6 +280,17 @@ def test_times_are_those_of_the_wall_clock(life: Life, traces: Traces) -> None:
         assert before <= (traces.span(name).start_time or 0) <= time.time_ns()
 
 
+def test_a_crash_while_others_start(life: Life, traces: Traces) -> None:
+    """The start has failed, and nothing else."""
+    shop = Registry("shop")
+    part(shop, "slow", start=forever)
+    shop.service(_crash, name="orders")
+
+    life.live(shop, companions=[opentelemetry.tracing(traces.provider)])
+
+    assert "start shop 0-1 (ValueError) [starting]" == traces.tree()[0]
+
+
 def test_a_crash(life: Life, traces: Traces) -> None:
     """It is an event of the shutdown that follows from it."""
     shop = Registry("shop")
@@ -346,6 +358,10 @@ async def _lose_work(system: System) -> None:
         await anyio.sleep_forever()
 
 
+async def _raise(system: System) -> None:
+    raise ZeroDivisionError
+
+
 async def _interrupt(system: System) -> None:
     system.signal(signal.SIGINT, ago=1)
     system.signal(signal.SIGINT)
@@ -371,6 +387,8 @@ async def _crash(life: Lifetime) -> None:
         ({"stop": fail}, _at_once, "ValueError"),
         ({"stop": ignoring(30), "stop_timeout": 2}, _at_once, "lifecycle.errors.StopError"),
         ({}, _lose_work, "lifecycle.errors.DrainTimeoutError"),
+        ({"stop": fail}, _lose_work, "lifecycle.errors.DrainTimeoutError"),
+        ({}, _raise, "ZeroDivisionError"),
         ({}, _interrupt, "_OTHER"),
     ],
 )
@@ -389,6 +407,26 @@ def test_a_shutdown_that_went_wrong_has_the_type_of_its_first_error(
     life.live(shop, body, companions=[opentelemetry.tracing(traces.provider)])
 
     assert error == attributes(traces, "shut down shop").get("error.type")
+
+
+def test_a_check_that_was_left_behind_counts(life: Life, traces: Traces) -> None:
+    """It is all that went wrong."""
+    shop = Registry("shop")
+    shop.preflight(ignoring(30))
+
+    @contextlib.asynccontextmanager
+    async def impatient(system: System) -> AsyncIterator[None]:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(give_up, system)
+            yield
+
+    async def give_up(system: System) -> None:
+        await anyio.sleep(1)
+        system.shut_down("a deploy")
+
+    life.live(shop, companions=[opentelemetry.tracing(traces.provider), impatient])
+
+    assert "lifecycle.errors.StopError" == attributes(traces, "shut down shop")["error.type"]
 
 
 @pytest.mark.uvloop

@@ -344,6 +344,9 @@ def test_what_is_no_path_is_refused(path: Any) -> None:
     "url",
     [
         "https://127.0.0.1",
+        "https://127.0.0.1:8443",
+        "//127.0.0.1:80",
+        "http://127.0.0.1:0",
         "127.0.0.1:80",
         "http://127.0.0.1:port",
         "http://me:secret@127.0.0.1",

@@ -14,6 +14,7 @@ import grpc
 import grpc.aio
 
 from lifecycle.integrations._living import owner
+from lifecycle.integrations._untraced import untraced
 from lifecycle.integrations.grpc import _aio_health
 from lifecycle.integrations.grpc._admission import Admission
 from lifecycle.integrations.grpc._declared import Declared
@@ -129,7 +130,8 @@ class Server(Listening):
             # It listens from the first moment on: who connects is not to wait for anything else.
             with anyio.CancelScope(shield=True):
                 await self._address.listen(server, self._credentials)
-                await server.start()
+                with untraced():
+                    await server.start()
         except BaseException:
             calls.refuse()
             await let_go(server)

@@ -15,6 +15,7 @@ import grpc
 from lifecycle.errors import SettingsError
 from lifecycle.integrations._living import owner
 from lifecycle.integrations._threads import outlasted, thread_pool
+from lifecycle.integrations._untraced import untraced
 from lifecycle.integrations.grpc import _sync_health
 from lifecycle.integrations.grpc._declared import Declared
 from lifecycle.integrations.grpc._listening import Listening
@@ -133,7 +134,8 @@ class SyncServer(Listening):
             async def add_servicers() -> None:
                 await self._declared.add_servicers(server, health)
                 # Taken in a thread, it does not say that an event loop runs there.
-                admission.context = await outlasted(contextvars.copy_context)
+                with untraced():
+                    admission.context = await outlasted(contextvars.copy_context)
 
             async with serving.living(
                 add_servicers,

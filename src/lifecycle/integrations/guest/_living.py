@@ -10,6 +10,7 @@ import anyio
 import attrs
 
 from lifecycle import Lifetime, Settings, System, console
+from lifecycle.ending import end_process
 from lifecycle.errors import ClosedError
 from lifecycle.integrations._beside import beside
 from lifecycle.integrations.guest._owner import Owner, owner_of_process
@@ -98,6 +99,7 @@ async def living(  # noqa: PLR0913  what a run takes, and what it is beside
                 yield Stay(system, part.state, part.around)
             finally:
                 await visit.end()
+        visit.tell()  # not after the watchdog: where nobody reads stderr, this is written for ever
     visit.leave()
 
 
@@ -181,6 +183,12 @@ class _Visit:
             self._overseer.system.shut_down("the server has ended")
         self._staying.cancel()
 
+    def tell(self) -> None:
+        """Say how it ended, where that was not well, and the process is ours to end."""
+        report = self._overseer.report
+        if self._owner.ends_process and report is not None and report.exit_code:
+            console.say(console.account(report))
+
     def leave(self) -> None:
         """Everything has ended: see that the process ends as it should, too.
 
@@ -195,8 +203,7 @@ class _Visit:
         if self._owner.ends_process and report is not None and report.exit_code:
             if not self._owner.leave_with(report.exit_code) and self._part.was_told:
                 # It ends since it was told to by us, and would do so with 0.
-                self._overseer.end_process(report)
-            console.say(console.account(report))
+                end_process(report.exit_code)
         elif self._error is not None and not isinstance(self._error, ClosedError):
             raise self._error
 

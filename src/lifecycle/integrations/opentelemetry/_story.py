@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from lifecycle import Outcome, events
-from lifecycle.errors import ClosedError, DrainTimeoutError, one_line
+from lifecycle.errors import ClosedError, DrainTimeoutError, StopError, one_line
 from lifecycle.integrations.opentelemetry._clock import Clock
 from lifecycle.integrations.opentelemetry._sketch import Sketch
 from lifecycle.states import Phase, Trigger
@@ -53,7 +53,8 @@ class Story:
         """Those of preflight checks that have not ended, by name."""
         self._failure: BaseException | None = None
         """The first that counts."""
-        self._lost_work = False
+        self._first: str | None = None
+        """The type of that, or of what comes before it and is told by no error."""
         self._crashes: list[events.ComponentCrashed] = []
         self._tell: dict[type[Any], Callable[[Any], None]] = {
             **dict.fromkeys(_BEGINS, self._begins),
@@ -107,17 +108,10 @@ class Story:
             self._shutdown.set({"lifecycle.outcome": str(status.outcome)})
             self._shutdown.set({"lifecycle.exit_code": status.exit_code})
         if status.error is not None or status.outcome not in (None, Outcome.CLEAN):
-            self._shutdown.set({"error.type": self._first_error()})
+            # The last is the conventions' word where there is none, as after a second interrupt.
+            self._shutdown.set({"error.type": self._first or status.error or "_OTHER"})
             self._shutdown.fail(status.error or str(status.outcome))
         self._end(self._shutdown, now)
-
-    def _first_error(self) -> str:
-        """The type of the first error of a run that did not end well."""
-        if self._failure is not None:
-            return _type_of(self._failure)
-        if self._lost_work:
-            return _name(DrainTimeoutError)  # work of no component: no other event has its error
-        return "_OTHER"  # the conventions' word where there is none, as after a second interrupt
 
     # --- roots ---------------------------------------------------------------------------------
 
@@ -146,7 +140,7 @@ class Story:
             self._crashed(crash)
 
     def _companion_started(self, event: events.CompanionStarted) -> None:
-        self._failure = self._failure or event.error
+        self._count(event.error)
 
     def _skipped(self, event: events.ComponentSkipped) -> None:
         attributes = {"lifecycle.component": event.component}
@@ -155,11 +149,11 @@ class Story:
         self._note(None, "skipped", event.at, attributes)
 
     def _crashed(self, event: events.ComponentCrashed) -> None:
+        if not self._optional[event.component]:
+            self._count(event.error)
         if self._shutdown is None:
             self._crashes.append(event)  # the shutdown follows from it, or some time later
             return
-        if not self._optional[event.component]:
-            self._failure = self._failure or event.error
         attributes = {"lifecycle.component": event.component, **_error_type(event.error)}
         self._note(self._shutdown, "crashed", event.at, attributes)
 
@@ -173,7 +167,7 @@ class Story:
     def _check_ended(self, event: events.CheckEnded) -> None:
         # Of several by one name all began at once: which of them it is makes no difference.
         sketch = self._checks[event.check].pop()
-        self._failure = self._failure or event.error
+        self._count(event.error)
         self._fail(sketch, event.error)
         self._end(sketch, event.at)
 
@@ -208,7 +202,7 @@ class Story:
         else:
             self._fail(sketch, event.error)
             if hook != "start" or not self._optional[name]:
-                self._failure = self._failure or event.error
+                self._count(event.error)
         self._end(sketch, event.at)
 
     def _retries(self, event: events.ComponentRetrying) -> None:
@@ -221,14 +215,22 @@ class Story:
 
     def _work_cancelled(self, event: events.WorkCancelled) -> None:
         sketch = None if event.component is None else self.sketch_of(event.component, "drain")
-        self._lost_work = True
+        self._first = self._first or _name(DrainTimeoutError)
         attributes = {"lifecycle.count": len(event.what)}
         self._note(sketch, "work cancelled", event.at, attributes)
 
     def _abandoned(self, event: events.HookAbandoned) -> None:
         sketch = self.sketch_of(event.component, event.hook)
+        if event.hook == "check":  # no other event tells of it
+            self._first = self._first or _name(StopError)
         attributes = {"lifecycle.component": event.component, "lifecycle.hook": event.hook}
         self._note(sketch, "abandoned", event.at, attributes)
+
+    def _count(self, error: BaseException | None) -> None:
+        """Something has failed, or has not."""
+        self._failure = self._failure or error
+        if error is not None:
+            self._first = self._first or _type_of(error)
 
     # --- the spans -----------------------------------------------------------------------------
 

@@ -260,7 +260,8 @@ def http(url: str, *, status: int | None = None) -> Ready:
     wanted: Any = status
     try:
         parts = urlsplit(given if _IN_ONE_PIECE.fullmatch(given) else "")
-        port = parts.port or _SCHEMES[parts.scheme]
+        default = _SCHEMES[parts.scheme]
+        port = default if parts.port is None else parts.port
     except (KeyError, TypeError, ValueError):
         parts, port = urlsplit(""), 0
     if not port or not parts.hostname or parts.username is not None:

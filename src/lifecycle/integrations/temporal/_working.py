@@ -14,6 +14,7 @@ import anyio
 
 from lifecycle.integrations._beside import beside
 from lifecycle.integrations._threads import outlasted
+from lifecycle.integrations._untraced import untraced
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -100,7 +101,7 @@ class Working:
 
     async def _run(self) -> None:
         error: BaseException | None = None
-        with anyio.CancelScope(shield=True):
+        with anyio.CancelScope(shield=True), untraced():
             try:
                 await self.worker.run()
             except Exception as raised:  # noqa: BLE001  raised in the task of the component
