@@ -176,10 +176,9 @@ def _reference(given: Any) -> str:
     """What a message calls a mark, or a handle, that is where a value should be; else nothing."""
     # By its type: a value is handed on, and asked nothing. It may be a proxy, which would answer
     # for something else, or connect.
-    kind: type[Any] = type(given)
-    if issubclass(kind, Mark):
+    if issubclass(type(given), Mark):
         return f"the mark {given!r}"
-    return f"the handle of {given.name!r}" if issubclass(kind, Component) else ""
+    return f"the handle of {given.name!r}" if issubclass(type(given), Component) else ""
 
 
 def _no_default(name: str) -> str:
