@@ -213,6 +213,13 @@ def test_a_sound_registry_keeps_every_promise(backend: Any) -> None:
     assert str(verification).endswith("every promise was kept")
 
 
+def test_a_backend_is_put_in_a_list() -> None:
+    """One might take it for several, of a letter each."""
+    one: Any = "trio"
+    with pytest.raises(TypeError, match=r"put 'trio' in one, as backends=\[…\]"):
+        testing.verify(Registry("shop"), backends=one)
+
+
 @pytest.mark.parametrize("nothing", ["backends", "seeds"])
 def test_nothing_is_not_verified(nothing: str) -> None:
     """It would be said to keep every promise."""

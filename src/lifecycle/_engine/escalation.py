@@ -41,18 +41,17 @@ class Escalation:
             return False
         at = engine.loop.now() if at is None else at
         if engine.is_over:  # and may still be told, to a stderr that nobody reads
-            return response is Response.FAST and self._is_last(at)
+            return response is Response.FAST and self._counts(at) and self._interrupts >= _END
         reason = f"received {name_of(number)}"
         request = functools.partial(engine.shutdown.request, reason, Trigger.SIGNAL, at=at)
         if response is Response.GRACEFUL:
             engine.shutdown.note_request(reason, Trigger.SIGNAL, at=at)
             engine.keeper.post(functools.partial(request, delay=True))
             return False
-        before = self._interrupts
-        if self._is_last(at):
-            return True
-        if self._interrupts == before:
+        if not self._counts(at):
             return False
+        if self._interrupts >= _END:
+            return True
         engine.shutdown.note_request(reason, Trigger.SIGNAL, at=at)
         if self._interrupts == _FORCE:
             engine.shutdown.note_force(number)
@@ -61,12 +60,13 @@ class Escalation:
             engine.keeper.post(functools.partial(request, delay=False))
         return False
 
-    def _is_last(self, at: float) -> bool:
-        """Count an interrupt, unless it is the same as the one before; says whether it ends it."""
-        if at - self._last >= DEBOUNCE:
-            self._last = at
-            self._interrupts += 1
-        return self._interrupts >= _END
+    def _counts(self, at: float) -> bool:
+        """Count an interrupt, unless it is the same as the one before; says whether it was."""
+        if at - self._last < DEBOUNCE:
+            return False
+        self._last = at
+        self._interrupts += 1
+        return True
 
 
 def name_of(number: int) -> str:

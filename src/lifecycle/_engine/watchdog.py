@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 _TO_SAY_WHY = 2.0
-"""How long it may take to say why, to flush what was written, and to end the process, in seconds,
-before that is done by force, and with another exit code."""
+"""How long it may take to say why (1 s at most), to flush what was written (0.5 s), and to end the
+process, in seconds, before that is done by force, and with another exit code."""
 
 
 class Watchdog:
