@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -9,18 +10,35 @@ import anyio.to_thread
 import grpc
 import httpx
 import pytest
+from opentelemetry import trace
+from temporalio import activity
 
 import lifecycle
-from lifecycle import Registry
+from lifecycle import Registry, requires
 from lifecycle.integrations import grpc as lifecycle_grpc
-from lifecycle.integrations import opentelemetry
+from lifecycle.integrations import opentelemetry, temporal
 from tests.edges.grpc.services import GENEROUS, add_service
 from tests.edges.servers.kit import ON_EACH, server
+from tests.edges.temporal.frontend import InThread, serving
+from tests.edges.temporal.kit import QUEUE, outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from opentelemetry.trace import TracerProvider
+    from temporalio.client import Client
+
     from tests.edges.opentelemetry.kit import Traces
+
+
+@activity.defn
+async def greet(name: str) -> str:
+    """Greet, and say so where traces are kept."""
+    with trace.get_tracer("test", tracer_provider=kept.get()).start_as_current_span("(call)"):
+        return f"hello {name}"
+
+
+kept: ContextVar[TracerProvider] = ContextVar("kept")
 
 
 def call_twice(traces: Traces, backend: str, web: Any, call: Callable[[], object]) -> None:
@@ -91,5 +109,27 @@ def test_a_call(traces: Traces, kind: str) -> None:
             take(b"1", timeout=GENEROUS)
 
     call_twice(traces, "trio" if "trio" in kind else "asyncio", web, call)
+
+    assert EACH_OF_ITS_OWN == roots(traces)
+
+
+def test_an_activity(traces: Traces) -> None:
+    """Likewise."""
+    kept.set(traces.provider)
+    shop = Registry("shop")
+
+    async def main(frontend: InThread) -> None:
+        client = shop.add(temporal.client(frontend.target), name="temporal")
+
+        @shop.build
+        def worker(client: Client = requires(client)) -> temporal.Worker:
+            return temporal.worker(client, task_queue=QUEUE, activities=[greet], build_id="greets")
+
+        async with lifecycle.running(shop, companions=[opentelemetry.tracing(traces.provider)]):
+            for name in ("you", "me"):
+                await outcome_of(frontend, frontend.add(QUEUE, "greet", name))
+
+    with serving() as frontend:
+        anyio.run(main, frontend)
 
     assert EACH_OF_ITS_OWN == roots(traces)
