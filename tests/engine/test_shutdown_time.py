@@ -50,6 +50,22 @@ def closed_at(life: Life) -> float:
     return float(next(line for line in life.log if "closed:" in line).split()[0])
 
 
+@pytest.mark.rule("D1")
+def test_there_is_never_more_than_was_granted(life: Life) -> None:
+    """Not by the last digit either, where the clock makes the sum of two times round up."""
+    moment = next(one / 1000 for one in range(1, 100_000) if one / 1000 + 10 - one / 1000 > 10)
+    left: list[float | None] = []
+
+    async def body(system: System) -> None:
+        await anyio.sleep(moment)
+        system.shut_down()
+        left.append(system.status().time_left)
+
+    life.live(Registry("shop"), body, GRACE)
+
+    assert [10] == left
+
+
 # --- the own time of a hook --------------------------------------------------------------------
 
 

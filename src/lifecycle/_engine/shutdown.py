@@ -211,6 +211,6 @@ class Shutdown:
         """What is left of the grace period."""
         if self.asked_at is None:
             return None
-        return max(
-            0.0, self.asked_at + self._engine.settings.grace_period - self._engine.loop.now()
-        )
+        grace_period = self._engine.settings.grace_period
+        left = self.asked_at + grace_period - self._engine.loop.now()
+        return max(0.0, min(left, grace_period))  # sums round: it may be more by the last digit

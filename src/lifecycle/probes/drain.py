@@ -73,7 +73,6 @@ def respond(system: System, method: str, *, from_here: bool) -> Response:
     delay = 0.0
     if status.phase is Phase.DELAYING and status.time_left is not None:
         settings = system.settings
-        spent = max(0.0, settings.grace_period - status.time_left)  # clocks round
-        delay = max(0.0, settings.drain_delay - spent)
+        delay = max(0.0, settings.drain_delay - (settings.grace_period - status.time_left))
     content = {"phase": status.phase, "reason": status.reason, "delay_left": delay}
     return json_response(OK, status.phase, content)
