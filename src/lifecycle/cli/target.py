@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import inspect
@@ -14,6 +15,7 @@ from lifecycle import Registry
 from lifecycle.errors import DefinitionError, one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from types import ModuleType, TracebackType
 
     from lifecycle import Plan
@@ -35,12 +37,7 @@ def load(target: str) -> Registry:
         DefinitionError: there is none; the cause is what the user's code raised.
 
     """
-    name, colon, attribute = target.partition(":")
-    parts = [*name.split("."), *(attribute.split(".") if colon else ())]
-    if name.endswith(".py") or not all(part.isidentifier() for part in parts):
-        raise DefinitionError(_not_a_target(target, name))
-    module = _import(name)
-    return _registry(target, _get(module, attribute)) if colon else _only_registry(module)
+    return _found(target, _import(_module_of(target)))
 
 
 def load_to_look(target: str) -> Registry:
@@ -50,15 +47,19 @@ def load_to_look(target: str) -> Registry:
         DefinitionError: there is none, or the module has ended itself.
 
     """
-    name = target.partition(":")[0]
+    name = _module_of(target)
+    runs_it = ": what runs it goes under `if __name__ == '__main__':`"
+    with _not_ending(f"the import of {name!r}", runs_it):
+        module = _import(name)
+    with _not_ending(f"the call of {target!r}"):
+        return _found(target, module)
+
+
+@contextlib.contextmanager
+def _not_ending(what: str, advice: str = "") -> Generator[None]:
     try:
-        return load(target)
+        yield
     except SystemExit as ended:
-        if name in sys.modules:
-            what, advice = f"the call of {target!r}", ""
-        else:
-            what = f"the import of {name!r}"
-            advice = ": what runs it goes under `if __name__ == '__main__':`"
         message = f"{what} raised SystemExit({ended.code!r}), so that there is nothing to look at"
         raise DefinitionError(message + advice) from None
 
@@ -77,6 +78,19 @@ def in_words(error: DefinitionError) -> str:
         text = "".join(traceback.format_exception(type(cause), cause, theirs))
         lines += ["", text.rstrip()]
     return "\n".join(lines) + "\n"
+
+
+def _module_of(target: str) -> str:
+    name, colon, attribute = target.partition(":")
+    parts = [*name.split("."), *(attribute.split(".") if colon else ())]
+    if name.endswith(".py") or not all(part.isidentifier() for part in parts):
+        raise DefinitionError(_not_a_target(target, name))
+    return name
+
+
+def _found(target: str, module: ModuleType) -> Registry:
+    _, colon, attribute = target.partition(":")
+    return _registry(target, _get(module, attribute)) if colon else _only_registry(module)
 
 
 def _import(name: str) -> ModuleType:
