@@ -137,7 +137,8 @@ def _check(options: ProcessOptions) -> None:
         problem = f"process: restart_period is {period!r}, but must be {Seconds().expected}"
         raise DefinitionError(problem)
     number: Any = options.get("stop_signal", signal.SIGTERM)
-    if number not in signal.valid_signals():
+    is_number = isinstance(number, int) and not isinstance(number, bool)
+    if not is_number or number not in signal.valid_signals():
         problem = f"process: stop_signal is {number!r}, which is no signal"
         raise DefinitionError(problem)
     for name in ("signal_all", "drains"):
