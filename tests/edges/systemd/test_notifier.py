@@ -95,6 +95,35 @@ def shown(life: Life) -> list[str]:
 # --- the life of a service -----------------------------------------------------------------------
 
 
+def test_an_end_right_after_the_start(life: Life, receiver: Receiver) -> None:
+    """It is announced before a hook can block the loop, however soon after ``READY=1`` it comes."""
+    shop = Registry("shop")
+    for number in range(100):  # it looks away for 5 ms after each look at as many as these
+        shop.value(number, name=f"value-{number}")
+
+    @shop.component
+    async def database() -> AsyncIterator[str]:
+        yield "database"
+        life.note(" ".join(receiver.read()))
+
+    @shop.component(requires=[database])
+    async def web() -> AsyncIterator[str]:
+        yield "web"
+        await anyio.sleep(0.001)
+
+    async def body(system: System) -> None:
+        while "READY=1" not in await receiver.next():
+            pass
+        system.shut_down("at once")
+        await system.closed()
+
+    with mock.patch.dict(os.environ, {"NOTIFY_SOCKET": receiver.address}):
+        life.live(shop, body, SETTINGS, companions=[systemd.notifier()])
+
+    (said,) = life.log
+    assert "STOPPING=1" in said
+
+
 def test_a_whole_life(life: Life, receiver: Receiver) -> None:
     """From the first start to the last stop: what a person and systemd see, second by second."""
     shop = Registry("shop")

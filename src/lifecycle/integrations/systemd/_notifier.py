@@ -15,6 +15,7 @@ from lifecycle.integrations.systemd._channel import Channel
 from lifecycle.integrations.systemd._environment import taken
 from lifecycle.integrations.systemd._message import Message, address_of
 from lifecycle.integrations.systemd._narrator import Narrator
+from lifecycle.states import Phase
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
@@ -127,7 +128,10 @@ class _Conversation:
             if status is None:  # nothing has changed, but time has passed
                 status = self._system.status()
             self._send(self._narrator.tell(status, anyio.current_time()))
-            await anyio.sleep(pause)
+            # While it runs little changes, and what comes next may be the end: to be said before
+            # a hook can block the loop.
+            if status.phase is not Phase.RUNNING:
+                await anyio.sleep(pause)
 
     async def ping(self, interval: float) -> None:
         """Say again and again that it is alive, as long as it is."""
