@@ -90,19 +90,25 @@ def test_answers_count_in_a_row(answers: list[bool], verdicts: list[bool | None]
     assert [verdict.after(answer) for answer in answers] == verdicts
 
 
-def test_nothing_else_is_asked_before_the_start() -> None:
-    """Neither liveness nor readiness, which would have failed; after it both are."""
+@pytest.mark.parametrize(
+    ("probe", "until"), [("liveness", Pod.wait_ended), ("readiness", Pod.wait_ready)]
+)
+def test_nothing_else_is_asked_before_the_start(
+    probe: str, until: Callable[[Pod], Awaitable[object]]
+) -> None:
+    """Neither liveness nor readiness; after it each is. Each by itself: they wait for nobody."""
+    asked: dict[str, Any] = {probe: often(f"/{probe}")}
     _, said = run(
-        Pod.wait_ready,
-        answers={"/started": [503, 503, 503, 200]},
+        until,
+        answers={"/started": [503, 503, 503, 200], "/liveness": [503]},
         startup=often("/started", failures=1000),
-        liveness=often("/alive"),
-        readiness=often("/ready"),
+        restart_delay=GENEROUS,
+        **asked,
     )
 
     begins, *started = said[:5]
     assert (begins, started) == ("begins", ["GET /started"] * 4)
-    assert {"GET /alive", "GET /ready", "SIGTERM"} == set(said[5:])
+    assert {f"GET /{probe}", "SIGTERM"} == set(said[5:])
 
 
 def test_a_start_that_takes_too_long_is_given_up(tmp_path: Path) -> None:

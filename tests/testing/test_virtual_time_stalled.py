@@ -55,7 +55,7 @@ def test_it_says_who_waits_for_what(backend: str) -> None:
 
     error = stalls(backend, main)
     assert 2.5 == error.now
-    assert () == error.threads
+    assert not any(__file__ in stack for stack in error.threads)
     assert {"consumer": "MemoryObjectReceiveStream.receive"}.items() <= {
         wait.task: wait.what for wait in error.waits
     }.items()
@@ -257,8 +257,7 @@ def test_a_thread_that_works_for_too_long(backend: str) -> None:
     finally:
         go_on.set()
     assert "time stands still for a worker thread, and nothing" in error.reason
-    (stack,) = error.threads
-    assert "in get_stuck\n" in stack
+    assert any("in get_stuck\n" in stack for stack in error.threads)  # beside what others left
 
 
 def test_a_components_thread_that_works_for_too_long(backend: str) -> None:

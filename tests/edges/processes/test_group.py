@@ -18,9 +18,8 @@ from lifecycle.processes import group as implementation
 from lifecycle.processes.identity import identity
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator
 
-    from lifecycle.processes.output import Stream
     from tests.edges.witness import Witness
 
 
@@ -378,53 +377,42 @@ async def test_its_environment_and_directory_are_as_given(
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root may change the user")
 
 
-@pytest.fixture
-def our_groups() -> Iterator[None]:
-    """Be in a group that must not be passed on."""
-    before = os.getgroups()
-    os.setgroups([4242])
-    yield
-    os.setgroups(before)
+def as_user(user: str) -> list[str]:
+    """Start a program as another user; gives what it says of whom it is, and its exit code.
 
-
-def stdout_to(told: list[str]) -> Callable[[Stream, str], None]:
-    """Keep what comes by way of stdout.
-
-    Who is to be another user is forked, and where this process has served gRPC before, gRPC runs in
-    the fork, too, and may complain on stderr that it has lost its descriptors.
+    By a process of its own: who is to be another user is forked, and where a process has served
+    gRPC, as this one may have, gRPC runs in the fork, too, complains on stderr, and may end it.
     """
+    code = """
+import anyio, os, sys
+from lifecycle.processes.group import ProcessGroup
 
-    def tell(stream: Stream, line: str) -> None:
-        if stream == "stdout":
-            told.append(line)
+async def main():
+    user = int(sys.argv[1]) if sys.argv[1].isdigit() else sys.argv[1]
+    return await ProcessGroup(["sh", "-c", "id -u; id -g; id -G"], user=user).run()
 
-    return tell
+os.setgroups([4242])  # which must not be passed on
+os.getgrouplist = lambda _, gid: [gid, 4343]
+print(anyio.run(main))
+"""
+    done = subprocess.run([sys.executable, "-c", code, user], stdout=subprocess.PIPE, check=True)
+    return done.stdout.decode().splitlines()
 
 
 @root_only
-@pytest.mark.anyio
-@pytest.mark.usefixtures("our_groups")
-async def test_it_runs_as_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_runs_as_another_user() -> None:
     """With that user's groups, and none of ours."""
-    nobody = pwd.getpwnam("nobody")
-    monkeypatch.setattr(os, "getgrouplist", lambda _, gid: [gid, 4343])
-    told: list[str] = []
-    argv = ["sh", "-c", "id -u; id -g; id -G"]
-    await ProcessGroup(argv, user="nobody", tell=stdout_to(told)).run()
+    uid, gid = pwd.getpwnam("nobody")[2:4]
 
-    assert told == [str(nobody.pw_uid), str(nobody.pw_gid), f"{nobody.pw_gid} 4343"]
+    assert as_user("nobody") == [f"{uid}", f"{gid}", f"{gid} 4343", "0"]
 
 
 @root_only
-@pytest.mark.anyio
-@pytest.mark.usefixtures("our_groups")
-async def test_it_runs_as_a_number_without_a_name() -> None:
+def test_it_runs_as_a_number_without_a_name() -> None:
     """As images do; there are no groups to go with it but our first."""
-    told: list[str] = []
-    argv = ["sh", "-c", "id -u; id -G"]
-    await ProcessGroup(argv, user=54321, tell=stdout_to(told)).run()
+    gid = f"{os.getegid()}"
 
-    assert told == ["54321", str(os.getegid())]
+    assert as_user("54321") == ["54321", gid, gid, "0"]
 
 
 @pytest.mark.anyio

@@ -77,6 +77,9 @@ async def alive(_: Any) -> bool:
 if __name__ == "__main__":
     logging.basicConfig(format="%(message)s", stream=sys.stdout)
     logging.getLogger("lifecycle.systemd").setLevel(logging.DEBUG)
-    # In one mode nobody but systemd is to end it.
-    settings = Settings(grace_period=seconds + 3, watchdog=mode != "stop_blocks_for_ever")
+    settings = Settings(
+        grace_period=seconds + 3,
+        drain_delay=0.2 if mode.startswith("stop_blocks") else 0,  # a blocked loop says nothing
+        watchdog=mode != "stop_blocks_for_ever",  # nobody but systemd is to end it
+    )
     lifecycle.run(shop, settings, backend=backend, companions=[systemd.notifier()])
