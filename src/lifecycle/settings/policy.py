@@ -43,14 +43,18 @@ DEFAULT_SIGNALS: Final[Mapping[int, Response]] = _present(
 _UNCATCHABLE = tuple(_present(SIGKILL=Response.IGNORE, SIGSTOP=Response.IGNORE))
 
 
-def can_be_handled(number: object) -> bool:
-    """Whether `number` is a signal of this platform that a program may handle."""
+def is_signal(number: object) -> bool:
+    """Whether `number` is a signal of this platform. What only equals one, as True does, is not."""
     return (
         isinstance(number, int)
         and not isinstance(number, bool)
         and number in signal.valid_signals()
-        and number not in _UNCATCHABLE
     )
+
+
+def can_be_handled(number: object) -> bool:
+    """Whether `number` is a signal of this platform that a program may handle."""
+    return is_signal(number) and number not in _UNCATCHABLE
 
 
 def check_policy(_: object, attribute: attrs.Attribute[Any], value: object) -> None:

@@ -14,6 +14,7 @@ from lifecycle.integrations.process._process import Process
 from lifecycle.integrations.process._program import Program, demand_argv
 from lifecycle.integrations.process._ready import AtOnce, Ready
 from lifecycle.settings.durations import Seconds
+from lifecycle.settings.policy import is_signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -137,8 +138,7 @@ def _check(options: ProcessOptions) -> None:
         problem = f"process: restart_period is {period!r}, but must be {Seconds().expected}"
         raise DefinitionError(problem)
     number: Any = options.get("stop_signal", signal.SIGTERM)
-    is_number = isinstance(number, int) and not isinstance(number, bool)
-    if not is_number or number not in signal.valid_signals():
+    if not is_signal(number):
         problem = f"process: stop_signal is {number!r}, which is no signal"
         raise DefinitionError(problem)
     for name in ("signal_all", "drains"):
