@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import threading
 from typing import TYPE_CHECKING, Final
 
 from typing_extensions import Self
@@ -16,6 +18,7 @@ from lifecycle._engine.running import Running
 from lifecycle._engine.watchdog import Watchdog
 from lifecycle.embedded import to_run
 from lifecycle.ending import end_process, say_why
+from lifecycle.listener import Listener
 from lifecycle.settings import Response
 from lifecycle.states import ExitCode
 
@@ -60,6 +63,7 @@ class Overseer:
         self._handling = handling
         self._engine: Engine | None = None
         self._owns_process = owns_process
+        self._while_it_runs = contextlib.ExitStack()
         self._watchdog = Watchdog(
             code=self._code,
             say_why=functools.partial(say_why, self._explain),
@@ -84,6 +88,7 @@ class Overseer:
         traceback: TracebackType | None,
     ) -> None:
         """It has ended in time."""
+        self._while_it_runs.close()
         self._watchdog.disarm()
 
     def running(
@@ -136,6 +141,17 @@ class Overseer:
         engine.on_closed = self._closed
         if self._handling is not None:
             self._handling.attach(engine.system)
+            if self._owns_process and threading.current_thread() is threading.main_thread():
+                self._listen()
+
+    def _listen(self) -> None:
+        """Hear the signals whose handlers cannot be called: a hook is stuck outside of Python."""
+        listener = Listener(
+            self._settings,
+            on_asked=functools.partial(self._arm, self._settings.grace_period),
+            on_last=lambda _: self._watchdog.end_now(INTERRUPTED),
+        )
+        self._while_it_runs.enter_context(listener)
 
     def _signalled(self, number: int) -> None:
         """In the handler: from here on the process ends in time, whatever else happens."""

@@ -159,6 +159,11 @@ def handling(numbers: Iterable[int] = DEFAULT_SIGNALS) -> Handling:
     return Handling(numbers)
 
 
+def is_taken(number: int) -> bool:
+    """Whether a signal is handled here, and by nobody else. May be called from any thread."""
+    return signal.getsignal(number) is _handle
+
+
 def _handle(number: int, frame: FrameType | None) -> None:
     del frame
     for one in tuple(_active):

@@ -158,16 +158,22 @@ def test_a_hook_ends_after_it_was_abandoned(backend: str) -> None:
     assert re.search("it ignored that and was abandoned", "\n".join(account(process)))
 
 
+@pytest.mark.rule("D8")
 @pytest.mark.parametrize(
     "mode",
     [
         "block the loop",
         "block the loop at the start",
+        "block the loop outside of Python, at the start",
         "block the loop as no descriptor is left",  # of many a process that hangs
     ],
 )
 def test_a_hook_blocks_the_event_loop(backend: str, mode: str) -> None:
-    """The process ends within the grace period; where it was stuck is shown."""
+    """The process ends within the grace period; where it was stuck is shown.
+
+    Outside of Python no signal handler is called; nor is one where the signal comes in the instant
+    before a sleep.
+    """
     with program("stuck", backend, mode) as process:
         process.until("stuck" if mode.endswith("start") else "ready")
         process.send(signal.SIGTERM)
@@ -278,12 +284,13 @@ def test_the_second_interrupt_ends_what_is_blocked(backend: str, what: str) -> N
     assert "database closed" not in process.said
 
 
-def test_the_third_interrupt_ends_the_process(backend: str) -> None:
+@pytest.mark.parametrize("how", ["blocks the stop", "blocks the stop outside of Python"])
+def test_the_third_interrupt_ends_the_process(backend: str, how: str) -> None:
     """Even with a blocked event loop (the grace period is 100 s), at once, with 130.
 
     There is no watchdog here that would do it after the second.
     """
-    with program("interrupts", backend, "blocks the stop, unwatched") as process:
+    with program("interrupts", backend, f"{how}, unwatched") as process:
         process.until("ready")
         process.send(signal.SIGINT)
         tick(process)

@@ -165,6 +165,30 @@ def test_a_forked_child_has_its_own_signals(backend: str, mode: str) -> None:
     assert process.said[-4:] == ended("SIGQUIT")
 
 
+def test_interrupts_of_a_forked_child_are_its_own(backend: str) -> None:
+    """Three of them would end its parent."""
+    with program(backend, "a child is interrupted") as process:
+        process.until("> works")
+        process.send(signal.SIGQUIT)
+
+        assert process.wait() == 0
+    assert process.said[-4:] == ended("SIGQUIT")
+
+
+def test_a_forked_child_does_not_hold_it_up(backend: str) -> None:
+    """It has copies of all descriptors of its parent."""
+    with program(backend, "a child is left") as process:
+        child = int(process.until(r"> child (\d+)")[1])
+        try:
+            process.until("> works")
+            process.send(signal.SIGQUIT)
+
+            assert process.wait() == 0
+        finally:
+            os.kill(child, signal.SIGKILL)
+    assert process.said[-4:] == ended("SIGQUIT")
+
+
 def test_outside_the_main_thread(backend: str) -> None:
     """It works without signals, and says so."""
     with program(backend, "in a thread") as process:

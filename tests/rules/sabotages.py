@@ -270,6 +270,13 @@ SABOTAGES: Final = [
         "self.engine.keeper.at(min(self._patience_ends, last), lambda: None)",
     ),
     Sabotage(
+        "D8",
+        "signals count only where their handlers can be called",
+        "overseer.py",
+        "                self._listen()",
+        "                pass",
+    ),
+    Sabotage(
         "D9",
         "the crash of a companion counts",
         "_engine/companions.py",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import anyio
 
 import lifecycle
 from lifecycle import Lifetime, Registry, Settings, requires
+from tests.e2e.outside import wait_for_ever
 from tests.e2e.say import say
 
 if TYPE_CHECKING:
@@ -22,7 +24,15 @@ shop = Registry("shop")
 
 
 def block() -> None:
-    """Block the event loop; signal handlers are called all the same."""
+    """Block the event loop; signal handlers are called all the same, unless a mode says so."""
+    if "outside of Python" in MODE:
+        threading.Thread(target=tick, daemon=True).start()
+        wait_for_ever()
+    tick()
+
+
+def tick() -> None:
+    """Say again and again that time has passed."""
     while True:
         time.sleep(0.2)  # blocks on purpose: only a further interrupt ends it
         say("tick")

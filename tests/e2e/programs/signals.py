@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -58,7 +59,7 @@ async def work(life: Lifetime, database: str = requires(database)) -> None:
         say("ready:", system.status().ready)
         signal.raise_signal(signal.SIGTERM)
         say("ready:", system.status().ready)
-    elif MODE in ("fork", "multiprocessing"):
+    elif MODE in CHILDREN:
         await anyio.to_thread.run_sync(CHILDREN[MODE])
     elif MODE == "ends":
         system.shut_down("it was enough")
@@ -122,7 +123,36 @@ def start() -> None:
     say("child ended:", child.exitcode)
 
 
-CHILDREN = {"fork": fork, "multiprocessing": start}
+def have_a_child_interrupted() -> None:
+    """Have a child by `os.fork` that takes three interrupts, and goes on."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            signal.signal(signal.SIGINT, mine)
+            for _ in range(3):
+                signal.raise_signal(signal.SIGINT)
+                time.sleep(0.2)  # blocks on purpose: what comes sooner is taken for a duplicate
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+
+
+def leave_a_child() -> None:
+    """Have a child by `os.fork` that goes on after its parent."""
+    pid = os.fork()
+    if pid == 0:
+        os.close(1)
+        os.close(2)
+        signal.pause()
+    say("child", pid)
+
+
+CHILDREN = {
+    "fork": fork,
+    "multiprocessing": start,
+    "a child is interrupted": have_a_child_interrupted,
+    "a child is left": leave_a_child,
+}
 
 
 def run() -> None:

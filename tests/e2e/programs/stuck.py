@@ -14,6 +14,7 @@ import anyio.to_thread
 
 import lifecycle
 from lifecycle import Lifetime, Registry, Settings, requires
+from tests.e2e.outside import wait_for_ever
 from tests.e2e.say import say
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ shop = Registry("shop")
 
 def block() -> None:
     """Block the thread that calls it."""
+    if "outside of Python" in MODE:
+        threading.Timer(0.5, say, ["stuck"]).start()  # by then it is: before, a handler is called
+        wait_for_ever()
     say("stuck")
     if MODE.endswith("no descriptor is left"):
         resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
@@ -53,7 +57,7 @@ async def database() -> AsyncIterator[str]:
 @shop.component(enabled=MODE not in OTHERS, stop_timeout=0.5)
 async def cache(database: str = requires(database)) -> AsyncIterator[str]:
     """Is stuck in its stop, or in its start."""
-    if MODE == "block the loop at the start":
+    if MODE.endswith("at the start"):
         block()
     say("ready")
     yield "cache"
