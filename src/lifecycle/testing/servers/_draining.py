@@ -57,7 +57,7 @@ async def half_a_request_holds_nobody_up(stage: Stage) -> None:
             system.shut_down("deploy")
             await system.closed()
 
-    report = await stage.run(shop, body, within(1))
+    report = await stage.run(shop, body, within(4))
 
     expect(Outcome.CLEAN, report.outcome, "the outcome")
     expect(["up", "/ has ended", "down"], app.log, "what the app has seen")

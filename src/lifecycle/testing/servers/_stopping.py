@@ -72,7 +72,7 @@ async def a_client_that_does_not_read_holds_nobody_up(stage: Stage) -> None:
             system.shut_down("deploy")
             await system.closed()
 
-    report = await stage.run(shop, body, within(1, drain=0.2))
+    report = await stage.run(shop, body, within(4, drain=0.2))
 
     expect(["up", "/big has ended", "down"], app.log, "what the app has seen")
     expect(False, any(isinstance(error, StopError) for error in report.errors), "a failed stop")
@@ -103,7 +103,7 @@ async def a_handler_that_shields_itself_holds_nobody_up(stage: Stage) -> None:
                 expect(["up", "/stuck has ended", "down"], app.log, "what the app has seen")
                 expect([DrainTimeoutError], [type(error) for error in report.errors], "the errors")
 
-    await stage.run(shop, body, within(1, drain=0.2))
+    await stage.run(shop, body, within(4, drain=0.2))
 
     expect("up", app.log[0], "the first that the app has seen")
 
