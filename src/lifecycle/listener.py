@@ -15,11 +15,12 @@ import signal
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from typing_extensions import Self
 
 from lifecycle import signals
+from lifecycle._engine.escalation import DEBOUNCE, END
 from lifecycle.settings import Response
 
 if TYPE_CHECKING:
@@ -27,11 +28,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from lifecycle.settings import Settings
-
-# As of a system that runs: an interrupt sooner than that after the one before is the same, and the
-# third ends the process.
-_DEBOUNCE: Final = 0.1
-_LAST: Final = 3
 
 # What a signal writes belongs to the process. That of a forked child would come to its parent.
 _active: list[Listener] = []
@@ -112,9 +108,9 @@ class Listener:
             response = self._settings.signals.get(number, Response.IGNORE)
             if response is Response.IGNORE or not signals.is_taken(number):
                 continue
-            if response is Response.FAST and now - last >= _DEBOUNCE:
+            if response is Response.FAST and now - last >= DEBOUNCE:
                 last, interrupts = now, interrupts + 1
-                if interrupts == _LAST:
+                if interrupts == END:
                     self._on_last(number)
             self._on_asked()
 

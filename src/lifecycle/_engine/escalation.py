@@ -18,7 +18,8 @@ DEBOUNCE = 0.1
 terminals deliver duplicates."""
 
 _FORCE = 2
-_END = 3
+END = 3
+"""The interrupt at which the process ends at once."""
 
 
 class Escalation:
@@ -41,7 +42,7 @@ class Escalation:
             return False
         at = engine.loop.now() if at is None else at
         if engine.is_over:  # and may still be told, to a stderr that nobody reads
-            return response is Response.FAST and self._counts(at) and self._interrupts >= _END
+            return response is Response.FAST and self._counts(at) and self._interrupts >= END
         reason = f"received {name_of(number)}"
         request = functools.partial(engine.shutdown.request, reason, Trigger.SIGNAL, at=at)
         if response is Response.GRACEFUL:
@@ -50,7 +51,7 @@ class Escalation:
             return False
         if not self._counts(at):
             return False
-        if self._interrupts >= _END:
+        if self._interrupts >= END:
             return True
         engine.shutdown.note_request(reason, Trigger.SIGNAL, at=at)
         if self._interrupts == _FORCE:
