@@ -74,7 +74,9 @@ def test_the_result_that_was_lost() -> None:
         process.until("> activity 1")
         process.send(signal.SIGTERM)
 
-        assert process.wait() == 0
+        # With which code is not looked at: Temporal's threads go on trying while the interpreter
+        # ends, which has aborted it once (Python 3.13).
+        process.wait()
         assert ["activity 1", "connection closed", "worker ended"] == process.said
         assert lost not in temporal.outcomes
 
