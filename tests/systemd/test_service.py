@@ -88,8 +88,10 @@ def test_a_stop_that_hangs(manager: Manager, tmp_path: Path) -> None:
     was told not to: a loop that is blocked extends nothing. By now systemd's watchdog is off.
     """
     with (
-        unit(manager, tmp_path, "stop_blocks", TimeoutStopSec=1000, WatchdogSec=2) as ours,
-        unit(manager, tmp_path, "stop_blocks_for_ever", 9, TimeoutStopSec=6) as theirs,
+        unit(manager, tmp_path, "stop_blocks", TimeoutStopSec=1000) as ours,
+        unit(
+            manager, tmp_path, "stop_blocks_for_ever", 9, TimeoutStopSec=6, WatchdogSec=5
+        ) as theirs,
     ):
         assert ours.start()
         assert theirs.start()
