@@ -21,6 +21,7 @@ from typing_extensions import Self
 
 from lifecycle import signals
 from lifecycle._engine.escalation import DEBOUNCE, END
+from lifecycle._engine.loop import give_wakeup_fd_back
 from lifecycle.settings import Response
 
 if TYPE_CHECKING:
@@ -85,11 +86,7 @@ class Listener:
     ) -> None:
         """Listen no longer."""
         _active.remove(self)
-        now = signal.set_wakeup_fd(-1)
-        # Where somebody has put his own there meanwhile, it stays.
-        after = self._before if now == self._pythons.fileno() else now
-        with contextlib.suppress(OSError, ValueError):  # who was there before is gone
-            signal.set_wakeup_fd(after)
+        give_wakeup_fd_back(self._pythons, self._before)
         self._pythons.shutdown(socket.SHUT_WR)  # whoever else has it: a forked child has a copy
         self._thread.join()
         self._pythons.close()

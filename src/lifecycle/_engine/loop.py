@@ -136,6 +136,16 @@ def woken_by_signals() -> Generator[None]:
             waker.end()
 
 
+def give_wakeup_fd_back(ours: socket.socket, before: int) -> None:
+    """Put the descriptor that signals woke before back in place of ours.
+
+    Where somebody has put his own there meanwhile, it stays.
+    """
+    now = signal.set_wakeup_fd(-1)
+    with contextlib.suppress(OSError, ValueError):  # who was there is gone
+        signal.set_wakeup_fd(before if now == ours.fileno() else now)
+
+
 class _Waker:
     """What wakes one loop of asyncio, for as long as anybody wants it woken."""
 
@@ -155,10 +165,7 @@ class _Waker:
     def end(self) -> None:
         """Let signals wake it no longer."""
         if self._is_used:
-            # Where somebody has put his own there meanwhile, it stays.
-            now = signal.set_wakeup_fd(-1)
-            if now not in (-1, self._pythons.fileno()):
-                signal.set_wakeup_fd(now)
+            give_wakeup_fd_back(self._pythons, -1)
             self._loop.remove_reader(self._ours)
         self._ours.close()
         self._pythons.close()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import lifecycle
 from lifecycle import Settings, signals
-from lifecycle.cli.importing import Watch
+from lifecycle.cli.importing import watched
 from lifecycle.cli.target import load
 from lifecycle.errors import DefinitionError
 from lifecycle.settings import DEFAULT_SIGNALS
@@ -68,7 +68,7 @@ def program(
     # As PID 1 a signal without a handler is lost. Those that come now are kept for the system, and
     # so are those that have waited for this moment (`_lifecycle_command`).
     with signals.handling(settings.signals):
-        with Watch(settings):
+        with watched(settings):
             _let_in(settings.signals)
             run = lifecycle.run  # which has to be imported, too
             registry = load(options.target)
