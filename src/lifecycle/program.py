@@ -128,16 +128,26 @@ async def _main(running: Running) -> None:
 def _loop_ends() -> bool:
     """Whether asyncio ends its loop, since some task has raised a SystemExit: it cancels them all.
 
-    An interrupt cancels this one alone. Before Python 3.11 tasks do not tell.
+    An interrupt cancels this one alone.
     """
     asyncio = sys.modules.get("asyncio")
     try:
         this = None if asyncio is None else asyncio.current_task()
     except RuntimeError:
         return False
-    if asyncio is None or this is None or not hasattr(this, "cancelling"):
+    if asyncio is None or this is None:
         return False
-    return any(task.cancelling() for task in asyncio.all_tasks() if task is not this)
+    return any(_is_cancelled(task) for task in asyncio.all_tasks() if task is not this)
+
+
+def _is_cancelled(task: Any) -> bool:
+    if sys.version_info >= (3, 11):
+        return bool(task.cancelling())
+    # Tasks do not tell yet. One that has not run since either waits for what was cancelled with it,
+    # or is about to have it thrown in; one that has run has told the system already.
+    waits_for = getattr(task, "_fut_waiter", None)
+    waits_for_cancelled = waits_for is not None and waits_for.cancelled()
+    return waits_for_cancelled or getattr(task, "_must_cancel", False)
 
 
 def _left_by(raised: SystemExit, overseer: Overseer) -> Report:

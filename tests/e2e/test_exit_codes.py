@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
 from tests.e2e.kit import running_program
@@ -51,8 +49,6 @@ from tests.e2e.kit import running_program
 )
 def test_exit_code(backend: str, end: str, code: int) -> None:
     """Each way to end has its code; `run` returns where that is 0."""
-    if end == "a child of a service exits" and is_silent(backend):
-        code = 130
     with running_program(__file__, "exit_codes", backend, end) as process:
         assert process.wait() == code
     assert process.said == (["run returned"] if code == 0 else [])
@@ -60,17 +56,10 @@ def test_exit_code(backend: str, end: str, code: int) -> None:
 
 def test_who_ended_the_loop_is_told(backend: str) -> None:
     """It was not what asyncio cancelled for it: the exit of a child ends its loop."""
-    if is_silent(backend):
-        pytest.skip("it is taken for an interrupt there")
     with running_program(__file__, "exit_codes", backend, "a child of a service exits") as process:
         assert process.wait() == 9
     assert ("a task raised SystemExit(9)" in process.output) == (backend != "trio")
     assert "Exit code 9" in process.output
-
-
-def is_silent(backend: str) -> bool:
-    """Whether an interrupt cannot be told from the end of the loop, before Python 3.11."""
-    return backend == "asyncio" and sys.version_info < (3, 11)
 
 
 def test_wrong_settings_are_78(backend: str) -> None:
