@@ -50,11 +50,13 @@ def settings_of(name: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def port() -> str:
-    """Find a port that is free."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
+def port() -> Iterator[str]:
+    """Find a port that is free, and is given to nobody else meanwhile."""
+    with socket.socket() as holder:
+        # Who wants this very port, and says the same, may listen there all the same.
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield str(holder.getsockname()[1])
 
 
 @pytest.fixture

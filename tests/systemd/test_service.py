@@ -26,7 +26,7 @@ def patience() -> int:
     """How long a program has until it speaks, on this machine and with what else it does now."""
     began = time.monotonic()
     subprocess.run([sys.executable, "-c", "import lifecycle.integrations.systemd"], check=True)
-    return 2 + round(5 * (time.monotonic() - began))
+    return 5 + round(5 * (time.monotonic() - began))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -66,8 +66,8 @@ def test_a_shutdown_that_takes_long(manager: Manager, tmp_path: Path) -> None:
     Also where the service ends itself.
     """
     with (
-        unit(manager, tmp_path, "drain_takes_long", 8, TimeoutStopSec=4) as asked,
-        unit(manager, tmp_path, "ends_itself", 8, TimeoutStopSec=4) as by_itself,
+        unit(manager, tmp_path, "drain_takes_long", 8, TimeoutStopSec=6) as asked,
+        unit(manager, tmp_path, "ends_itself", 8, TimeoutStopSec=6) as by_itself,
     ):
         assert asked.start()
         asked.terminate()
@@ -88,9 +88,9 @@ def test_a_stop_that_hangs(manager: Manager, tmp_path: Path) -> None:
     was told not to: a loop that is blocked extends nothing. By now systemd's watchdog is off.
     """
     with (
-        unit(manager, tmp_path, "stop_blocks", TimeoutStopSec=1000) as ours,
+        unit(manager, tmp_path, "stop_blocks", 5, TimeoutStopSec=1000) as ours,
         unit(
-            manager, tmp_path, "stop_blocks_for_ever", 9, TimeoutStopSec=6, WatchdogSec=5
+            manager, tmp_path, "stop_blocks_for_ever", 9, TimeoutStopSec=6, WatchdogSec=8
         ) as theirs,
     ):
         assert ours.start()
@@ -101,9 +101,11 @@ def test_a_stop_that_hangs(manager: Manager, tmp_path: Path) -> None:
         assert ("exit-code", "exited", "75") == ours.ended()
         assert "in database" in ours.output.output
         assert ("timeout", "killed", "KILL") == theirs.ended()
-        asked = theirs.output.written_at("STOPPING=1")
-        assert theirs.output.written_at("^ended: ") - asked > 9  # and not TimeoutStopSec
-        for service, grace in ((ours, 3), (theirs, 12)):
+        theirs.output.until("STOPPING=1")
+        # By systemd's own clock: what was written may be read late.
+        asked = int(theirs.show("ActiveExitTimestampMonotonic"))
+        assert int(theirs.show("ExecMainExitTimestampMonotonic")) - asked > 9e6  # no TimeoutStopSec
+        for service, grace in ((ours, 8), (theirs, 12)):
             # The last that was said before it hung: it may have been in the instant of the signal.
             stands = r"(?:shutting down|draining|closing)\b"
             found = re.fullmatch(rf"{stands}.*, (\d+) s left", service.status)
@@ -115,7 +117,7 @@ def test_a_loop_that_is_blocked(manager: Manager, tmp_path: Path) -> None:
     """Systemd's watchdog ends it, and the log has the line at which it was."""
     with contextlib.ExitStack() as stack:
         services = [
-            stack.enter_context(unit(manager, tmp_path, "loop_blocks", 0.5, backend, WatchdogSec=2))
+            stack.enter_context(unit(manager, tmp_path, "loop_blocks", 0.5, backend, WatchdogSec=5))
             for backend in BACKENDS
         ]
         assert [True] * 3 == [service.start() for service in services]
@@ -131,7 +133,7 @@ def test_a_liveness_check_that_fails(manager: Manager, tmp_path: Path) -> None:
     """Systemd's watchdog ends it, and the status says which check it was."""
     with contextlib.ExitStack() as stack:
         services = [
-            stack.enter_context(unit(manager, tmp_path, "is_dead", 0, backend, WatchdogSec=3))
+            stack.enter_context(unit(manager, tmp_path, "is_dead", 0, backend, WatchdogSec=6))
             for backend in BACKENDS
         ]
         assert [True] * 3 == [service.start() for service in services]
@@ -144,8 +146,8 @@ def test_a_liveness_check_that_fails(manager: Manager, tmp_path: Path) -> None:
 def test_who_is_asked_to_stop(manager: Manager, tmp_path: Path) -> None:
     """With KillMode=mixed the program alone; otherwise its child processes, too, out of turn."""
     with (
-        unit(manager, tmp_path, "has_child", 0, "asyncio", KillMode="mixed") as mixed,
-        unit(manager, tmp_path, "has_child", 0, "trio", KillMode="control-group") as group,
+        unit(manager, tmp_path, "has_child", 1, "asyncio", KillMode="mixed") as mixed,
+        unit(manager, tmp_path, "has_child", 8, "trio", KillMode="control-group") as group,
     ):
         for service in (mixed, group):
             assert service.start()

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lifecycle.processes import group
+from tests.e2e.kit import GENEROUS
 from tests.edges.witness import Witness
 
 if TYPE_CHECKING:
@@ -26,3 +28,9 @@ def witness(tmp_path: Path) -> Iterator[Witness]:
     witness = Witness(tmp_path / "witness")
     yield witness
     witness.close()
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take no machine that has much else to do for one on which the killed do not end."""
+    monkeypatch.setattr(group, "_KILL_GRACE", GENEROUS)

@@ -9,7 +9,7 @@ import pytest
 
 from lifecycle import Registry
 from lifecycle.probes import Bounds
-from tests.edges.probes.kit import serving
+from tests.edges.probes.kit import GENEROUS, serving
 from tests.engine.kit import BACKENDS, Life
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def port(request: pytest.FixtureRequest) -> Iterator[int]:
     shop = Registry("shop")
     for name in ("database", "käse & brot"):
         shop.value(name, name=name)
-    bounds = Bounds(connections=20, head=2048, body=512, request_time=2)
+    bounds = Bounds(connections=20, head=2048, body=512, request_time=GENEROUS)
     with (
         anyio.from_thread.start_blocking_portal(*request.param) as portal,
         portal.wrap_async_context_manager(serving(shop, bounds=bounds)) as both,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -165,6 +166,27 @@ async def said(server: ProbeServer, data: bytes) -> bytes:
         return await client.rest()
 
 
+async def asked(server: ProbeServer, data: bytes) -> bytes:
+    """Ask before the loop goes on, and so in no time for the server; all that comes back."""
+    with socket.create_connection(("127.0.0.1", server.port)) as raw:
+        raw.sendall(data)
+        raw.setblocking(False)
+        answer = b""
+        with anyio.fail_after(GENEROUS):
+            while True:
+                await anyio.wait_readable(raw)
+                piece = raw.recv(65536)
+                if not piece:
+                    return answer
+                answer += piece
+
+
+def allow(bounds: Bounds, **times: float) -> None:
+    """Change how long clients may take for what begins from now on."""
+    for name, seconds in times.items():
+        object.__setattr__(bounds, name, seconds)
+
+
 def codes_in(answers: bytes) -> list[int]:
     """The status codes of all replies in what was read."""
     lines = answers.split(b"\r\n")
@@ -215,7 +237,11 @@ async def serving(
         server.crowd = WatchedCrowd(bounds)
         return server.crowd
 
-    with mock.patch("lifecycle.probes.server.Crowd", watched):
+    with (
+        mock.patch("lifecycle.probes.server.Crowd", watched),
+        # Who is refused on a busy machine, too, has the time to see why.
+        mock.patch("lifecycle.probes.connection._LINGER_TIME", GENEROUS),
+    ):
         running = lifecycle.running(
             shop or Registry("shop"), settings, companions=[server], observers=observers
         )

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 import anyio.from_thread
 import pytest
 
-from lifecycle import Lifetime, Registry
+from lifecycle import Lifetime, Registry, Settings
 from lifecycle.cli import main
 from tests.edges.probes.kit import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+PATIENT = ["--timeout", "60"]
+"""For those that get an answer, on a busy machine, too."""
 NOT_READY = """\
 ready: no (503), running
   cache: ready, answers: returned False
@@ -46,9 +48,9 @@ def address() -> Iterator[str]:
 
     with (
         anyio.from_thread.start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(serving(shop)) as (_, server),
+        portal.wrap_async_context_manager(serving(shop, Settings(check_timeout=600))) as both,
     ):
-        yield f"127.0.0.1:{server.port}"
+        yield f"127.0.0.1:{both[1].port}"
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +80,7 @@ def test_the_exit_code_is_the_answer(
     address: str, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, words: str
 ) -> None:
     """0 is yes, 1 is no; and it says who is not in order."""
-    assert code == main(["probe", *arguments, "--address", address])
+    assert code == main(["probe", *arguments, "--address", address, *PATIENT])
     assert (words, "") == capsys.readouterr()
 
 
@@ -87,21 +89,22 @@ def test_ready_is_what_is_asked_by_default(
 ) -> None:
     """At the address that the environment has for the service itself."""
     monkeypatch.setenv("LIFECYCLE_PROBES", address)
-    assert 1 == main(["probe"])
+    assert 1 == main(["probe", *PATIENT])
     assert capsys.readouterr().out.startswith("ready: no (503), running\n")
 
 
 def test_the_status_is_shown_whole(address: str, capsys: pytest.CaptureFixture[str]) -> None:
     """As JSON, for people and for jq."""
-    assert 0 == main(["probe", "status", "--address", address])
+    assert 0 == main(["probe", "status", "--address", address, *PATIENT])
     assert "shop" == json.loads(capsys.readouterr().out)["name"]
 
 
 def test_nobody_there_is_a_no(capsys: pytest.CaptureFixture[str]) -> None:
     """The place is named."""
-    with socket.create_server(("127.0.0.1", 0)) as other:
+    with socket.socket() as other:  # it does not listen, and keeps others from doing so
+        other.bind(("127.0.0.1", 0))
         port = other.getsockname()[1]
-    assert 1 == main(["probe", "--address", f"127.0.0.1:{port}"])
+        assert 1 == main(["probe", "--address", f"127.0.0.1:{port}", *PATIENT])
     error = capsys.readouterr().err
     assert error.startswith(f"lifecycle: no answer from 127.0.0.1:{port}: ConnectionRefusedError")
 
@@ -128,7 +131,8 @@ def test_somebody_else_there_is_a_no(capsys: pytest.CaptureFixture[str], answer:
 
         thread = threading.Thread(target=reply)
         thread.start()
-        assert 1 == main(["probe", "--address", f"127.0.0.1:{other.getsockname()[1]}"])
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        assert 1 == main(["probe", "--address", address, *PATIENT])
         thread.join()
     assert "lifecycle: no answer from 127.0.0.1:" in capsys.readouterr().err
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from tests.engine.kit import Life
 
 SIGTERM = 15
+PATIENT = ["--timeout", "60"]
+"""For those that get an answer, on a busy machine, too."""
 OF_OTHERS = ["Forwarded", "Via", "X-Forwarded-For", "X-Real-IP", "Origin", "Sec-Fetch-Site"]
 
 
@@ -179,7 +181,7 @@ def test_the_command_returns_when_the_delay_is_over() -> None:
     with running_program(__file__, "drained") as process:
         port = process.until(r"probes are answered at 127\.0\.0\.1:(\d+)")[1]
         process.until("> running")
-        command = [sys.executable, "-m", "lifecycle", "drain", "--address", f":{port}"]
+        command = [sys.executable, "-m", "lifecycle", "drain", "--address", f":{port}", *PATIENT]
         ran = subprocess.run(command, capture_output=True, text=True, check=False)
         # What is in flight keeps it, so that there is somebody to get the signal.
         process.until("> draining")
@@ -197,9 +199,10 @@ def test_the_command_returns_when_the_delay_is_over() -> None:
 
 def test_nobody_there_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
     """The place is named."""
-    with socket.create_server(("127.0.0.1", 0)) as other:
+    with socket.socket() as other:  # it does not listen, and keeps others from doing so
+        other.bind(("127.0.0.1", 0))
         port = other.getsockname()[1]
-    assert 1 == main(["drain", "--address", f"127.0.0.1:{port}"])
+        assert 1 == main(["drain", "--address", f"127.0.0.1:{port}", *PATIENT])
     error = capsys.readouterr().err
     assert error.startswith(f"lifecycle: no answer from 127.0.0.1:{port}: ConnectionRefusedError")
 
@@ -218,6 +221,7 @@ def test_a_refusal_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
 
         thread = threading.Thread(target=reply)
         thread.start()
-        assert 1 == main(["drain", "--address", f"127.0.0.1:{other.getsockname()[1]}"])
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        assert 1 == main(["drain", "--address", address, *PATIENT])
         thread.join()
     assert capsys.readouterr().err == "lifecycle: not drained (403): not you\n"

@@ -12,7 +12,7 @@ import pytest
 import lifecycle
 from lifecycle import Lifetime, Registry, Settings
 from lifecycle.probes import ProbeServer
-from tests.edges.probes.kit import Client, Probes, WatchedCrowd, connected, get, serving
+from tests.edges.probes.kit import GENEROUS, Client, Probes, WatchedCrowd, connected, get, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,6 +20,17 @@ if TYPE_CHECKING:
     from lifecycle import System
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def patient_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut off at the end only who would have to be waited for, and nobody on a busy machine."""
+    monkeypatch.setattr("lifecycle.probes.server._END", GENEROUS)
+    monkeypatch.setattr("lifecycle._engine.shutdown.LAST_SECOND", GENEROUS)
+
+
+LATE = Settings(grace_period=600, close_reserve=300)
+"""For an end that may take long."""
 
 
 @pytest.mark.rule("P1", "D9")
@@ -79,11 +90,12 @@ async def test_a_rollback_is_healthy() -> None:
 
 
 @pytest.mark.rule("D9")
+@pytest.mark.usefixtures("patient_end")
 @pytest.mark.parametrize("data", [b"", b"GET /rea", b"GET /ready HTTP/1.1\r\nContent-Length: 5"])
 async def test_open_connections_do_not_hold_it_up(data: bytes) -> None:
     """Idle, silent, and half a request: nobody is waited for, and none has to be cut off."""
     async with contextlib.AsyncExitStack() as stack:
-        async with serving() as (_, server):
+        async with serving(None, LATE) as (_, server):
             clients = [await stack.enter_async_context(connected(server)) for _ in range(20)]
             for client in clients:
                 assert 200 == (await client.get("/ready")).code
@@ -95,6 +107,7 @@ async def test_open_connections_do_not_hold_it_up(data: bytes) -> None:
 
 
 @pytest.mark.rule("D9")
+@pytest.mark.usefixtures("patient_end")
 async def test_who_does_not_read_does_not_hold_it_up() -> None:
     """What cannot be sent at once is thrown away."""
     shop = Registry("shop")
@@ -102,7 +115,7 @@ async def test_who_does_not_read_does_not_hold_it_up() -> None:
         shop.value(number, name=f"component-{number}-{'x' * 100}")
     with socket.socket() as raw:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        async with serving(shop) as (_, server):
+        async with serving(shop, LATE) as (_, server):
             raw.connect(("127.0.0.1", server.port))
             raw.send(b"GET /status HTTP/1.1\r\nHost: shop\r\n\r\n")
             await server.crowd.all_wait(1)
@@ -110,6 +123,7 @@ async def test_who_does_not_read_does_not_hold_it_up() -> None:
 
 
 @pytest.mark.rule("P4")
+@pytest.mark.usefixtures("patient_end")
 async def test_who_has_asked_before_the_end_is_answered() -> None:
     """Even who was still at the door: what reached the port gets an answer, and then the end."""
     late: list[socket.socket] = []
@@ -123,7 +137,7 @@ async def test_who_has_asked_before_the_end_is_answered() -> None:
             raw.send(b"GET /health HTTP/1.1\r\nHost: shop\r\n\r\n")
             late.append(raw)
 
-    async with lifecycle.running(shop, companions=[server]):
+    async with lifecycle.running(shop, LATE, companions=[server]):
         pass
 
     answers: list[bytes] = []

@@ -14,6 +14,7 @@ from tests.e2e.kit import running_program
 from tests.edges.probes.kit import GENEROUS
 
 CLIENTS = 4
+UNAVAILABLE = 503
 ENOUGH = 50
 """So many answers come before the signal."""
 
@@ -25,6 +26,8 @@ class Clients:
         self.answers: list[tuple[float, int]] = []
         """When the client began to connect, and the code that it got."""
         self.enough = threading.Event()
+        self.refused = threading.Event()
+        """Set when one of them was told 503."""
         self._port = port
         self._threads = [threading.Thread(target=self._run) for _ in range(CLIENTS)]
         for thread in self._threads:
@@ -42,7 +45,10 @@ class Clients:
                 began = time.monotonic()
                 with socket.create_connection(("127.0.0.1", self._port), GENEROUS) as raw:
                     raw.sendall(b"GET /ready HTTP/1.0\r\n\r\n")
-                    self.answers.append((began, int(raw.recv(4096).split()[1])))
+                    code = int(raw.recv(4096).split()[1])
+                self.answers.append((began, code))
+                if code == UNAVAILABLE:
+                    self.refused.set()
                 if len(self.answers) >= ENOUGH:
                     self.enough.set()
 
@@ -57,6 +63,8 @@ def test_no_200_once_the_handler_has_run(backend: str) -> None:
         clients = Clients(port)
         assert clients.enough.wait(GENEROUS)
         process.send(signal.SIGTERM)
+        assert clients.refused.wait(GENEROUS)
+        process.send(signal.SIGINT)  # the end of its delay
         assert process.wait() == 0
         clients.join()
     handled_at = float(process.until(r"> handled at (.*)")[1])

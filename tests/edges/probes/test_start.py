@@ -31,6 +31,15 @@ def taken() -> Iterator[int]:
         yield other.getsockname()[1]
 
 
+@contextlib.contextmanager
+def free() -> Iterator[int]:
+    """A port at which nobody listens, and that nobody is given who does not ask for it."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
 async def reached(host: str, port: int) -> bool:
     """Whether a probe is answered there."""
     async with await anyio.connect_tcp(host, port) as stream:
@@ -135,11 +144,10 @@ async def test_a_host_that_is_nowhere_fails_the_start() -> None:
 
 async def test_the_settings_switch_it_on() -> None:
     """By an address; `LIFECYCLE_PROBES` is enough."""
-    with taken() as port:
-        pass
-    settings = Settings.from_env(environ={"LIFECYCLE_PROBES": f"127.0.0.1:{port}"})
-    async with lifecycle.running(Registry("shop"), settings):
-        assert await reached("127.0.0.1", port)
+    with free() as port:
+        settings = Settings.from_env(environ={"LIFECYCLE_PROBES": f"127.0.0.1:{port}"})
+        async with lifecycle.running(Registry("shop"), settings):
+            assert await reached("127.0.0.1", port)
 
 
 async def test_the_settings_say_where_one_without_an_address_listens() -> None:
@@ -154,27 +162,25 @@ async def test_the_settings_say_where_one_without_an_address_listens() -> None:
 @pytest.mark.parametrize("has_address", [True, False])
 async def test_there_is_one_server_at_the_address_of_the_settings(has_address: bool) -> None:  # noqa: FBT001
     """One that is given for it is the one that they switch on: the port is bound once."""
-    with taken() as port:
-        pass
-    address = f"127.0.0.1:{port}"
-    server = ProbeServer(address if has_address else None, unavailable_code=599)
-    async with lifecycle.running(
-        Registry("shop"), Settings(probes=address), companions=[server]
-    ) as system:
-        assert [("127.0.0.1", port)] == list(server.addresses)
-        system.shut_down()
-        assert 599 == (await get(server, "/ready")).code
+    with free() as port:
+        address = f"127.0.0.1:{port}"
+        server = ProbeServer(address if has_address else None, unavailable_code=599)
+        async with lifecycle.running(
+            Registry("shop"), Settings(probes=address), companions=[server]
+        ) as system:
+            assert [("127.0.0.1", port)] == list(server.addresses)
+            system.shut_down()
+            assert 599 == (await get(server, "/ready")).code
 
 
 async def test_a_server_elsewhere_is_another_one() -> None:
     """Two addresses, two servers."""
-    with taken() as port:
-        pass
-    settings = Settings(probes=f"127.0.0.1:{port}")
-    async with lifecycle.running(
-        Registry("shop"), settings, companions=[ProbeServer("127.0.0.1:0")]
-    ):
-        assert await reached("127.0.0.1", port)
+    with free() as port:
+        settings = Settings(probes=f"127.0.0.1:{port}")
+        async with lifecycle.running(
+            Registry("shop"), settings, companions=[ProbeServer("127.0.0.1:0")]
+        ):
+            assert await reached("127.0.0.1", port)
 
 
 async def test_two_systems_have_two_servers() -> None:

@@ -13,7 +13,7 @@ import pytest
 from lifecycle import events
 from lifecycle.probes import Bounds, routes
 from lifecycle.probes.responses import Response
-from tests.edges.probes.kit import Client, connected, get, serving
+from tests.edges.probes.kit import GENEROUS, Client, allow, connected, get, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -162,13 +162,14 @@ async def test_who_leaves_ends_his_stream(channel: Channel) -> None:
 
 async def test_who_does_not_read_is_closed(channel: Channel) -> None:
     """It has so long for each piece."""
-    bounds = Bounds(request_time=0.05)
+    bounds = Bounds(request_time=GENEROUS)
     async with (
         piped(channel) as pieces,
         serving(bounds=bounds) as (_, server),
         connected(server) as client,
     ):
         await watch(client)
+        allow(bounds, request_time=0.05)
         await pieces.send(b"x" * 20_000_000)
         await server.crowd.is_empty()
         assert 1 == channel.ended

@@ -17,7 +17,7 @@ from lifecycle.integrations.process import Process, pool, process
 from tests.e2e.kit import GENEROUS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 
     from tests.edges.witness import Witness
 
@@ -48,11 +48,14 @@ STAY = "echo up >&9; while :; do sleep 1000 & wait; done"
 DEAF = f"trap '' TERM QUIT; {STAY}"
 
 
-def free_port() -> int:
-    """Give a port that nobody listens at."""
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        port: int = one.getsockname()[1]
-        return port
+@contextlib.contextmanager
+def free_port() -> Iterator[int]:
+    """Give a port that nobody listens at, and that nobody is given who does not ask for it."""
+    with socket.socket() as holder:
+        # Who wants this very port, and says the same, may listen there all the same.
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
 
 
 @attrs.define

@@ -8,6 +8,8 @@ import pytest
 
 from lifecycle import Registry, Settings
 from lifecycle.integrations import process
+from lifecycle.integrations.process import _process
+from tests.e2e.kit import GENEROUS
 from tests.edges.process.kit import DEAF, STAY, Lived, live, script, sh, shop_of, shs
 
 if TYPE_CHECKING:
@@ -141,15 +143,20 @@ async def test_one_that_does_not_listen_is_killed(witness: Witness, drains: bool
     await witness.all_gone()
 
 
-async def test_after_its_own_signal_comes_sigterm(witness: Witness) -> None:
+async def test_after_its_own_signal_comes_sigterm(
+    witness: Witness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """For all of the group, when the time to drain is over: a last chance before SIGKILL."""
-    child = (
-        "(trap 'echo child >&9; exit' TERM; trap '' QUIT; while :; do sleep 1000 & wait; done) &"
-    )
+    for name in ("_STOP", "_RESERVE"):  # no machine is too busy for that chance
+        monkeypatch.setattr(_process, name, GENEROUS)
+    child = f"(trap 'echo child >&9; exit' TERM; trap '' QUIT; {STAY}) &"
     text = f"{child} trap '' QUIT; trap 'wait; exit 0' TERM; {STAY}"
     part = sh(text, witness, stop_signal=signal.SIGQUIT)
 
-    lived = await end(part, witness, drain_timeout=0.2)
+    settings = Settings(grace_period=4 * GENEROUS)
+    lived = await end(
+        part, witness, times=2, drain_timeout=0.2, stop_timeout=2 * GENEROUS, settings=settings
+    )
 
     assert [error.partition(":")[0] for error in lived.errors] == ["DrainTimeoutError"]
     assert await witness.all_gone() == "child\n"

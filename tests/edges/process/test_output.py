@@ -131,6 +131,7 @@ def flood(witness: Witness, size: int) -> process.Process:
     return process.process(program)
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_stuck_log_holds_nobody_up(
     witness: Witness, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -244,9 +245,6 @@ async def test_nothing_is_left_open(witness: Witness) -> None:
     async def body(_: System) -> None:
         assert await witness.word() == "up"
 
-    def threads() -> set[str]:
-        return {one.name for one in threading.enumerate() if one.name.startswith("lifecycle")}
-
     never = process.line("never")
     await live(shop_of(sh(STAY, witness)), body)  # what is opened once stays open
     before = opened()
@@ -255,4 +253,7 @@ async def test_nothing_is_left_open(witness: Witness) -> None:
             await live(shop_of(sh(f"echo up now; {STAY}", witness, ready=ready), start_timeout=0.3))
     await live(shop_of(process.process(["/no/such"], ready=never)))
     assert opened() == before
-    assert threads() == set()
+    threads = [one for one in threading.enumerate() if one.name.startswith("lifecycle")]
+    for thread in threads:
+        thread.join(GENEROUS)  # it has said that it is over, and has yet to end
+    assert not [thread for thread in threads if thread.is_alive()]

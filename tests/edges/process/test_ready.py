@@ -84,9 +84,9 @@ async def test_at_once(witness: Witness) -> None:
 
 async def test_tcp(witness: Witness) -> None:
     """Ready when something listens at the port."""
-    port = free_port()
-    ready = process.tcp("127.0.0.1", port)
-    await check_ready(witness, process.process(serving(port, witness), ready=ready))
+    with free_port() as port:
+        ready = process.tcp("127.0.0.1", port)
+        await check_ready(witness, process.process(serving(port, witness), ready=ready))
 
 
 async def test_unix(witness: Witness, tmp_path: Path) -> None:
@@ -97,23 +97,23 @@ async def test_unix(witness: Witness, tmp_path: Path) -> None:
 
 async def test_http(witness: Witness) -> None:
     """Ready when the answer is no error: not while the server says that it is not."""
-    port = free_port()
-    program = serving(port, witness, "503,500,204")
-    ready = process.http(f"http://127.0.0.1:{port}/ping?all=1")
-    await check_ready(
-        witness, process.process(program, ready=ready), *["GET /ping?all=1 HTTP/1.1"] * 3
-    )
+    with free_port() as port:
+        program = serving(port, witness, "503,500,204")
+        ready = process.http(f"http://127.0.0.1:{port}/ping?all=1")
+        await check_ready(
+            witness, process.process(program, ready=ready), *["GET /ping?all=1 HTTP/1.1"] * 3
+        )
 
 
 async def test_http_with_a_status(witness: Witness) -> None:
     """Where one is named, no other will do."""
-    port = free_port()
-    ready = process.http(f"http://127.0.0.1:{port}", status=401)
-    await check_ready(
-        witness,
-        process.process(serving(port, witness, "200,401"), ready=ready),
-        *["GET / HTTP/1.1"] * 2,
-    )
+    with free_port() as port:
+        ready = process.http(f"http://127.0.0.1:{port}", status=401)
+        await check_ready(
+            witness,
+            process.process(serving(port, witness, "200,401"), ready=ready),
+            *["GET / HTTP/1.1"] * 2,
+        )
 
 
 async def test_what_listens_already_is_not_the_program(witness: Witness) -> None:

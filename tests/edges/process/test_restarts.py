@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from lifecycle import System
 
+# Virtual time jumps over the patience with real threads.
+pytestmark = pytest.mark.usefixtures("impatient")
+
 
 @pytest.fixture(params=BACKENDS)
 def life(request: pytest.FixtureRequest) -> Life:

@@ -84,7 +84,7 @@ async def test_it_runs_as_another_user(witness: Witness, tmp_path: Path) -> None
     """With that user's groups; what is in its place, it can be told by its environment."""
     os.chmod(witness.path, 0o666)  # noqa: PTH101, S103  for whoever it will be
     for folder in (tmp_path, *tmp_path.parents[:3]):
-        folder.chmod(0o755)
+        folder.chmod(folder.stat().st_mode | 0o055)  # and no less of one that is not ours
     text = f"(id -un; id -gn; id -Gn; echo $HELLO; pwd) >&9; {STAY}"
     part = sh(text, witness, user="nobody", env={"HELLO": "hello"}, cwd="/")
 

@@ -71,7 +71,7 @@ def fifo(tmp_path: Path) -> Iterator[Fifo]:
     fifo = Fifo(tmp_path)
     fifo.path.chmod(0o666)
     for folder in (tmp_path, *tmp_path.parents[:3]):
-        folder.chmod(0o755)
+        folder.chmod(folder.stat().st_mode | 0o055)  # and no less of one that is not ours
     yield fifo
     fifo.close()
 
@@ -251,7 +251,7 @@ async def test_it_may_be_another_user_than_may_read_us(witness: Witness) -> None
     text = f"(id -u; id -g; id -G) >'{witness.path}'"
     witness.path.chmod(0o666)
     for folder in witness.path.parents[:4]:
-        folder.chmod(0o755)
+        folder.chmod(folder.stat().st_mode | 0o055)  # and no less of one that is not ours
     group = GuardedGroup(["sh", "-c", text], user="nobody", cwd="/")
     await group.launched()
 

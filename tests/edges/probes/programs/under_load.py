@@ -56,6 +56,6 @@ async def clock(life: Lifetime) -> None:
     await life.wait_draining()
 
 
-settings = Settings(drain_delay=1, grace_period=30, check_ttl=0.01)
+settings = Settings(drain_delay=200, grace_period=240, check_ttl=0.01)
 lifecycle.run(shop, settings, backend=BACKEND, companions=[probes])
 say("handled at", handled_at[0])
