@@ -626,7 +626,7 @@ def test_what_was_raised_is_logged_with_its_traceback(
 
     @shop.component(optional=True, start_timeout=0.01)
     async def slow() -> None:
-        await anyio.sleep(1)
+        await anyio.sleep_forever()
 
     life.live(shop)
     shown = {

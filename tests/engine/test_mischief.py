@@ -93,7 +93,7 @@ def test_an_exception_that_is_no_group_but_has_exceptions(
     async def body(system: System) -> Any:
         return (await system.check())["web"][0].error
 
-    lived = life.live(shop, body)
+    lived = life.live(shop, body, Settings(check_timeout=60))  # on uvloop it is real time
     if where == "check":
         assert "ValidationError" == lived.result
         assert lived.error is None

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
 
+PATIENT = 4.0
+"""For how many real seconds a hook may run without awaiting, on a machine with much else to do."""
+
+
 class Client:
     """An object that behaves."""
 
@@ -49,7 +53,7 @@ def connection() -> Iterator[str]:
 @pytest.mark.parametrize("component", [Client, pool, connection])
 def test_what_behaves_is_found_to(component: Callable[[], object]) -> None:
     """Whoever owns its life: an object, a generator, a thread."""
-    conformance = testing.check_component(component)
+    conformance = testing.check_component(component, blocks_after=PATIENT)
 
     assert () == conformance.found
     assert str(conformance).endswith("it behaves")
@@ -71,7 +75,8 @@ def test_a_component_of_a_registry_is_checked_with_what_it_requires() -> None:
 
     with pytest.raises(testing.ConformanceError, match="no database here"):
         testing.check_component(jobs)
-    testing.check_component(jobs, registry=shop.override(database.to("fake")))
+    fake = shop.override(database.to("fake"))
+    testing.check_component(jobs, registry=fake, blocks_after=PATIENT)
 
 
 def test_a_component_that_is_not_in_the_registry_is_a_mistake() -> None:

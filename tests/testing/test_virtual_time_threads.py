@@ -461,4 +461,4 @@ def test_what_waits_for_a_thread_that_is_blocked(
         await anyio.sleep(released - 0.5)
         stuck.release()
 
-    assert expected == in_virtual_time(backend, main, patience=1)
+    assert expected == in_virtual_time(backend, main)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _TURNS: Final = 5
 """How many turns of the loop what was told to end has to do so."""
-_PATIENCE: Final = 1.0
+_PATIENCE: Final = 4.0
 """For how many real seconds a thread that was told to end is waited for."""
 _KEPT: Final = re.compile(
     r"(AnyIO worker|Trio thread|asyncio_|ThreadPoolExecutor).*|.*\(_poll_wrapper\)"  # gRPC's own

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Body = Callable[[System], Awaitable[Any]]
 
-_PATIENCE: Final = 5.0
+_PATIENCE: Final = 8.0
 """How long a life may wait for the world outside, or turn for nothing, in real seconds."""
 _RUNS: Final = 1.0
 """For how many virtual seconds a system runs where no body says."""
