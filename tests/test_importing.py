@@ -308,13 +308,13 @@ FORCED = f"""{ENDS}
 async def jobs():
     yield
     send(signal.SIGINT)
-    await anyio.sleep(0.2)  # two that come within 0.1 s are one
+    await anyio.sleep(0.5)  # two that come within 0.1 s are one
     send(signal.SIGINT)
     await anyio.sleep_forever()
 """
 AT_ONCE = f"""{FORCED.rstrip().removesuffix("await anyio.sleep_forever()")}
     with anyio.CancelScope(shield=True):
-        await anyio.sleep(0.2)
+        await anyio.sleep(0.5)
         send(signal.SIGINT)
         await anyio.sleep_forever()
 """
@@ -366,7 +366,7 @@ def get(path):
         pytest.param(CUT, "", 75, "1 piece of work in flight", id="work-cut-off"),
         pytest.param(HANGS, "", 75, "was abandoned", id="abandoned"),
         pytest.param(STUCK, "", 75, "was abandoned", id="abandoned-thread"),
-        pytest.param(BLOCKED, "grace_period=1", 75, "the event loop is blocked", id="blocked"),
+        pytest.param(BLOCKED, "grace_period=4", 75, "the event loop is blocked", id="blocked"),
         pytest.param(FORCED, "", 130, "forced", id="forced"),
         pytest.param(AT_ONCE, "", 130, "", id="ended-at-once"),
     ],

@@ -126,7 +126,7 @@ class Process:
         except subprocess.TimeoutExpired:
             raise AssertionError(self._explain(f"took {timeout:g} s without ending")) from None
         # An orphan may hold the pipe open: what the process itself has written is there by then.
-        self._reader.join(timeout=2)
+        self._reader.join(timeout=10)
         return code
 
     @property
@@ -139,7 +139,7 @@ class Process:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._popen.wait(GENEROUS)
-        self._reader.join(timeout=2)
+        self._reader.join(timeout=10)
         if self._popen.stdout is not None and not self._reader.is_alive():
             self._popen.stdout.close()
 

@@ -29,6 +29,8 @@ PROGRAMS = Path(__file__).parent / "programs"
 ROOT = Path(__file__).parents[2]
 LONG = {"LIFECYCLE_GRACE_PERIOD": "90", "LIFECYCLE_DRAIN_DELAY": "60"}
 """Nothing here waits for the delay: an interrupt ends it."""
+PATIENT = {"UVICORN_TIMEOUT_WORKER_HEALTHCHECK": "60"}
+"""A worker that has not answered for 5 s is killed, and on a busy machine its start takes long."""
 
 
 def command(runner: str, *options: str) -> list[str]:
@@ -58,7 +60,14 @@ def serving(
 ) -> Iterator[Process]:
     """Run the shop in a server's process."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    env = {**LONG, "GUEST": goes_wrong, "NO_COLOR": "1", "PYTHONPATH": path, **(env or {})}
+    env = {
+        **LONG,
+        **PATIENT,
+        "GUEST": goes_wrong,
+        "NO_COLOR": "1",
+        "PYTHONPATH": path,
+        **(env or {}),
+    }
     with running(*command(runner, *options), env=env, cwd=PROGRAMS) as process:
         yield process
 
@@ -115,8 +124,11 @@ class Client:
     def chat(self) -> ClientConnection:
         """Open a websocket."""
         if self.path is None:
-            return connect(f"ws://127.0.0.1:{self.port}/chat", proxy=None)
-        return unix_connect(self.path, "ws://shop/chat")
+            url = f"ws://127.0.0.1:{self.port}/chat"
+            return connect(url, proxy=None, open_timeout=GENEROUS, close_timeout=GENEROUS)
+        return unix_connect(
+            self.path, "ws://shop/chat", open_timeout=GENEROUS, close_timeout=GENEROUS
+        )
 
     @contextlib.contextmanager
     def slow(self) -> Iterator[socket.socket]:
@@ -124,6 +136,17 @@ class Client:
         with self.connect() as connection:
             connection.sendall(b"POST /slow HTTP/1.1\r\nHost: shop\r\nContent-Length: 2\r\n\r\n.")
             yield connection
+
+
+def looked_at(url: str) -> httpx.Response:
+    """Ask a probe, and wait for it as long as it takes."""
+    return httpx.get(url, timeout=GENEROUS, trust_env=False)
+
+
+def drained_at(probes: str) -> list[str]:
+    """How a service is drained by a preStop hook that waits for the answer as long as it takes."""
+    options = ["--address", probes, "--timeout", f"{GENEROUS:g}"]
+    return [sys.executable, "-m", "lifecycle", "drain", *options]
 
 
 def finish(connection: socket.socket) -> bytes:
@@ -293,13 +316,14 @@ def test_sigterm_before_the_start() -> None:
 @pytest.mark.rule("D8")
 def test_a_blocked_loop_does_not_keep_the_process() -> None:
     """The grace period is the longest that it lasts; the exit code is that of the run."""
-    limits = {"LIFECYCLE_GRACE_PERIOD": "2", "LIFECYCLE_DRAIN_DELAY": "0"}
+    # From 5 s on the watchdog has most time to act, before the process is ended by force.
+    limits = {"LIFECYCLE_GRACE_PERIOD": "5", "LIFECYCLE_DRAIN_DELAY": "0"}
     with serving("uvicorn", goes_wrong="the stop", env=limits) as process:
         Client(process)
         process.send(signal.SIGTERM)
         assert 75 == process.wait()
 
-    assert "the grace period of 2 s is over, and the process has not ended" in process.output
+    assert "the grace period of 5 s is over, and the process has not ended" in process.output
 
 
 @pytest.mark.rule("D4")
@@ -391,10 +415,10 @@ def test_probes_are_answered_until_the_end() -> None:
         ready = f"http://127.0.0.1:{port}/ready"
         with client.slow() as request:
             process.until("> slow begins")
-            before = httpx.get(ready, trust_env=False)
+            before = looked_at(ready)
             process.send(signal.SIGINT)
             process.until("Waiting for connections to close")
-            refused, meanwhile = client.is_refused(), httpx.get(ready, trust_env=False)
+            refused, meanwhile = client.is_refused(), looked_at(ready)
             finish(request)
         process.wait()
 
@@ -418,12 +442,11 @@ def test_drained_before_sigterm(runner: str, tmp_path: Path) -> None:
     with serving(runner, *options, env=env) as process:
         client = Client(process, socket_at=socket_at)
         probes = process.until(r"probes are answered at (127\.0\.0\.1:\d+)")[1]
-        drain = [sys.executable, "-m", "lifecycle", "drain", "--address", probes]
         with client.slow() as request:
             process.until("> slow begins")
-            with subprocess.Popen(drain, stdout=subprocess.PIPE) as draining:
+            with subprocess.Popen(drained_at(probes), stdout=subprocess.PIPE) as draining:
                 process.until("> delaying")
-                ready = httpx.get(f"http://{probes}/ready", trust_env=False)
+                ready = looked_at(f"http://{probes}/ready")
                 if runner != "uvicorn":  # whose delay is over when it is over
                     home, inside = client.get("/"), client.get("/internal/ready")
                     assert [200, 503] == [home.status_code, inside.status_code]
@@ -462,8 +485,7 @@ def test_websockets_are_told(runner: str, tmp_path: Path) -> None:
         probes = process.until(r"probes are answered at (127\.0\.0\.1:\d+)")[1]
         with client.chat() as websocket:
             if runner == "granian":
-                drain = [sys.executable, "-m", "lifecycle", "drain", "--address", probes]
-                subprocess.run(drain, check=True, capture_output=True)
+                subprocess.run(drained_at(probes), check=True, capture_output=True)
             process.send(signal.SIGTERM)
             with pytest.raises(ConnectionClosed) as closed:
                 websocket.recv(GENEROUS)
@@ -528,7 +550,7 @@ def test_a_bad_end_after_sigterm_leaves_the_lifespan_in_order(
 @pytest.mark.rule("D8")
 def test_a_last_word_that_nobody_reads() -> None:
     """A log driver that hangs, say: it ends with the grace period, and with the code it has."""
-    env = {"LIFECYCLE_GRACE_PERIOD": "3", "LIFECYCLE_DRAIN_DELAY": "0"}
+    env = {"LIFECYCLE_GRACE_PERIOD": "5", "LIFECYCLE_DRAIN_DELAY": "0"}
     unread = "a last word that nobody reads"
     with serving("uvicorn", goes_wrong=unread, env=env) as process:
         process.until("SIGTERM is for _handle")

@@ -90,19 +90,22 @@ def shop(tmp_path: Path, backend: str = "asyncio", **env: str) -> Iterator[Shop]
 
 
 class Asking:
-    """Requests that are made meanwhile, each on a connection of its own."""
+    """Requests that are made meanwhile, each on a connection of its own.
+
+    The clients are made before: that takes long on a busy machine.
+    """
 
     def __init__(self, shop: Shop, path: str, number: int) -> None:
         self.answers: list[httpx.Response] = []
         self._threads = [
-            threading.Thread(target=self._ask, args=(shop, path), daemon=True)
-            for _ in range(number)
+            threading.Thread(target=self._ask, args=(client, path), daemon=True)
+            for client in [shop.client() for _ in range(number)]
         ]
         for thread in self._threads:
             thread.start()
 
-    def _ask(self, shop: Shop, path: str) -> None:
-        with shop.client() as client:
+    def _ask(self, client: httpx.Client, path: str) -> None:
+        with client:
             self.answers.append(client.get(path))
 
     def done(self) -> list[tuple[int, Any]]:
@@ -169,7 +172,7 @@ def test_slow_requests_are_finished(backend: str, tmp_path: Path) -> None:
     """On SIGTERM: three are in flight, nobody new gets in, all three are answered; exit 0."""
     with shop(tmp_path, backend) as running_shop:
         with running_shop.client() as client:
-            asking = Asking(running_shop, "/slow?seconds=2", 3)
+            asking = Asking(running_shop, "/slow?seconds=4", 3)
             running_shop.until_in_flight(client, "GET /slow", 3)
         running_shop.process.send(signal.SIGTERM)
         running_shop.process.until(r" web drains$")
@@ -177,14 +180,15 @@ def test_slow_requests_are_finished(backend: str, tmp_path: Path) -> None:
         assert any(running_shop.is_refused() for _ in range(10_000))
         assert [] == asking.answers
 
-        assert [(200, {"slept": 2.0})] * 3 == asking.done()
+        assert [(200, {"slept": 4.0})] * 3 == asking.done()
         assert ["close"] * 3 == [answer.headers["connection"] for answer in asking.answers]
         assert running_shop.process.wait() == 0
 
 
 def test_the_drain_delay_serves_everybody(backend: str, tmp_path: Path) -> None:
     """Out of rotation, and still there for those who have not heard of that."""
-    with shop(tmp_path, backend, LIFECYCLE_DRAIN_DELAY="2") as running_shop:
+    long = {"LIFECYCLE_GRACE_PERIOD": "90", "LIFECYCLE_DRAIN_DELAY": "60"}
+    with shop(tmp_path, backend, **long) as running_shop:
         asking = Asking(running_shop, "/slow?seconds=1", 1)
         running_shop.process.send(signal.SIGTERM)
         running_shop.process.until(r" delaying$")
@@ -193,6 +197,7 @@ def test_the_drain_delay_serves_everybody(backend: str, tmp_path: Path) -> None:
         assert ("delaying", False) == (status.json()["phase"], status.json()["ready"])
         assert status.headers["connection"] == "close"
         assert [(200, {"slept": 1.0})] == asking.done()
+        running_shop.process.send(signal.SIGINT)  # the delay need not be waited for
 
         assert running_shop.process.wait() == 0
 

@@ -13,15 +13,23 @@ from tests.e2e.kit import Process, running_program
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
+    from io import FileIO
+    from pathlib import Path
 
 STARTED = ["looked", "database opened", "works"]
 
 
 def program(
-    backend: str, mode: str = "", env: Mapping[str, str] | None = None
+    backend: str, mode: str = "", *fifo: Path, env: Mapping[str, str] | None = None
 ) -> AbstractContextManager[Process]:
-    """Run the program of these tests."""
-    return running_program(__file__, "signals", backend, mode, env=env)
+    """Run the program of these tests; with a FIFO its work goes on until that is closed here."""
+    return running_program(__file__, "signals", backend, mode, *map(str, fifo), env=env)
+
+
+def held_open(fifo: Path) -> FileIO:
+    """Make a FIFO, and hold it open."""
+    os.mkfifo(fifo)
+    return fifo.open("r+b", buffering=0)  # only to write it would wait for who reads
 
 
 def ended(name: str) -> list[str]:
@@ -50,15 +58,17 @@ def test_a_signal_wakes_a_loop_that_it_does_not_interrupt(backend: str) -> None:
     assert process.said == STARTED + ended("SIGTERM")
 
 
-def test_a_repeated_sigterm_changes_nothing(backend: str) -> None:
+def test_a_repeated_sigterm_changes_nothing(backend: str, tmp_path: Path) -> None:
     """Process groups deliver duplicates: work in flight is finished all the same."""
-    with program(backend) as process:
+    fifo = tmp_path / "fifo"
+    with held_open(fifo) as work, program(backend, "", fifo) as process:
         process.until("works")
         for _ in range(3):
             process.send(signal.SIGTERM)
         process.until("finishes")
         for _ in range(3):
             process.send(signal.SIGTERM)
+        work.close()
 
         assert process.wait() == 0
     assert process.said == STARTED + ended("SIGTERM")
@@ -76,13 +86,15 @@ def test_an_interrupt_ends_the_drain_delay(backend: str) -> None:
     assert process.said == STARTED + ended("SIGTERM")
 
 
-def test_sigterm_does_not_bring_a_delay_back(backend: str) -> None:
-    """After an interrupt there is none (it would be 50 s)."""
-    with program(backend, "delay") as process:
+def test_sigterm_does_not_bring_a_delay_back(backend: str, tmp_path: Path) -> None:
+    """After an interrupt there is none (it would be 80 s)."""
+    fifo = tmp_path / "fifo"
+    with held_open(fifo) as work, program(backend, "delay", fifo) as process:
         process.until("works")
         process.send(signal.SIGINT)
         process.until("finishes")
         process.send(signal.SIGTERM)
+        work.close()
 
         assert process.wait() == 0
     assert process.said == STARTED + ended("SIGINT")

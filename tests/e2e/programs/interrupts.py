@@ -79,6 +79,6 @@ async def orders(life: Lifetime, cache: str = requires(cache)) -> None:
 
 
 watched = not MODE.endswith("unwatched")
-settings = Settings(grace_period=100, drain_delay=20, watchdog=watched)
+settings = Settings(grace_period=100, drain_delay=50, watchdog=watched)
 lifecycle.run(shop, settings, backend=BACKEND)
 say("run returned")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 INTEGRATION, BACKEND, TROUBLE, PORT, FIFO = sys.argv[1:]
 ADDRESS = f"127.0.0.1:{PORT}"
+HANGS = TROUBLE == "hang"
 shop = Registry("shop")
 running = anyio.Event()
 os.set_inheritable(os.open(FIFO, os.O_WRONLY), True)
@@ -134,7 +135,7 @@ def program() -> None:
     fifo = f"exec 9>'{FIFO}'; "
     ready = process.line("up")
     one = process.process(["sh", "-c", fifo + SCRIPTS[TROUBLE]], ready=ready)
-    part = shop.add(one, name="part", after=[database], drain_timeout=0.2, stop_timeout=3)
+    part = shop.add(one, name="part", after=[database], drain_timeout=0.2, stop_timeout=20)
     if TROUBLE == "crash":
 
         @shop.service
@@ -166,7 +167,7 @@ def temporal() -> None:
     async def broken() -> None:
         raise BrokenExecutor("the pool of threads is broken")
 
-    @shop.build(name="part", requires=[client])
+    @shop.build(name="part", requires=[client], drain_timeout=0.5 if HANGS else None)
     def worker(client: Any = lifecycle.requires(client)) -> Any:
         return temporal.worker(client, task_queue="orders", activities=[stuck, broken])
 
@@ -203,7 +204,8 @@ MAKE: dict[str, Callable[[], None]] = {
     "systemd": service,
 }
 MAKE.get(INTEGRATION, web)()
-settings = Settings(grace_period=6, close_reserve=5, stop_timeout=0.5)
+# Only what hangs uses up its time; what ends by itself has enough, on a busy machine, too.
+settings = Settings(grace_period=30, stop_timeout=0.5 if HANGS else 20)
 backend: Any = BACKEND
 lifecycle.run(shop, settings, backend=backend, observers=[tell], companions=[systemd.notifier()])
 say("run returned")

@@ -60,4 +60,5 @@ async def database() -> Any:
 
 server = importlib.import_module(f"lifecycle.integrations.{SERVER}").server
 shop.add(server(app, port=0), name="web", after=[database])
-lifecycle.run(shop, Settings(grace_period=4, close_reserve=3), backend=BACKEND)
+# 1.7 s to drain, and more than enough for all the rest.
+lifecycle.run(shop, Settings(grace_period=14.5, close_reserve=12.3), backend=BACKEND)

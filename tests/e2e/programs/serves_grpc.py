@@ -60,5 +60,6 @@ async def register(server: Any) -> None:
 
 make = grpc.sync_server if WHAT == "stuck" else grpc.server
 shop.add(make(register, address="127.0.0.1:0"), name="web", after=[database])
-settings = Settings(grace_period=3, close_reserve=2.4, stop_timeout=0.5)
+# 1.7 s to drain, and more than enough for all the rest.
+settings = Settings(grace_period=14.5, close_reserve=12.3, stop_timeout=0.5)
 lifecycle.run(shop, settings, backend=BACKEND)

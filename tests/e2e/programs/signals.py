@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 BACKEND: Any = sys.argv[1]
 MODE = sys.argv[2]
+GOES_ON = [os.open(fifo, os.O_RDONLY) for fifo in sys.argv[3:]]  # as long as somebody holds these
 shop = Registry("shop")
 
 
@@ -72,6 +73,8 @@ async def work(life: Lifetime, database: str = requires(database)) -> None:
     with life.hold("work"):
         await anyio.sleep(0.3)  # what comes now is not taken for a duplicate
         say("finishes")
+        for fifo in GOES_ON:
+            await anyio.to_thread.run_sync(os.read, fifo, 1)
         await anyio.sleep(0.5)
         say("finished because:", system.status().reason)
 
@@ -157,7 +160,7 @@ CHILDREN = {
 
 def run() -> None:
     """Run it, with a delay that only some signals skip."""
-    delay = 50 if MODE == "delay" else 0
+    delay = 80 if MODE == "delay" else 0
     settings = Settings(grace_period=100, drain_delay=delay)
     if MODE.startswith("interrupts are left alone"):
         settings = Settings(signals={signal.SIGTERM: Response.GRACEFUL})

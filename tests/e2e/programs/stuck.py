@@ -54,7 +54,7 @@ async def database() -> AsyncIterator[str]:
     say("database closed")
 
 
-@shop.component(enabled=MODE not in OTHERS, stop_timeout=0.5)
+@shop.component(enabled=MODE not in OTHERS, stop_timeout=2 if MODE == "worker" else 0.5)
 async def cache(database: str = requires(database)) -> AsyncIterator[str]:
     """Is stuck in its stop, or in its start."""
     if MODE.endswith("at the start"):
@@ -69,7 +69,7 @@ async def cache(database: str = requires(database)) -> AsyncIterator[str]:
         await anyio.to_thread.run_sync(block)
 
 
-@shop.component(enabled=MODE == "thread", stop_timeout=0.5)
+@shop.component(enabled=MODE == "thread", stop_timeout=2)  # to have said so by then
 def files(database: str = requires(database)) -> Iterator[str]:
     """Is stuck in its stop, in its own thread."""
     say("ready")
@@ -96,7 +96,8 @@ async def work(life: Lifetime, database: str = requires(database)) -> None:
     block()
 
 
-# Only a blocked event loop needs the grace period to be over; everything else ends before.
-GRACE = 3 if MODE.startswith("block") else 100
+# Only a blocked event loop needs the grace period to be over; everything else ends before. From 5 s
+# on the watchdog has most time to act: half a second, before the process is ended by force.
+GRACE = 5 if MODE.startswith("block") else 100
 lifecycle.run(shop, Settings(grace_period=GRACE), backend=BACKEND)
 say("run returned")

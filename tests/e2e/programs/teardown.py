@@ -72,7 +72,7 @@ class Run:
                 self._is_open = False
 
         shop.add(self._part(), name="part", after=[database])
-        settings = Settings(grace_period=10)
+        settings = Settings(grace_period=30)
         async with lifecycle.running(shop, settings, observers=[self._told]) as system:
             if self._stage == "draining":
                 system.shut_down("the test is over")

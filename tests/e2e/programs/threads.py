@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 BACKEND: Any = sys.argv[1]
 MODE = sys.argv[2]
-GRACE = 3
+GRACE = 5
 shop = Registry("shop")
 enough = threading.Event()
 
@@ -41,6 +41,6 @@ async def client() -> AsyncIterator[None]:
 lifecycle.run(shop, Settings(grace_period=GRACE), backend=BACKEND)
 say("run returned")
 if MODE == "goes on":
-    time.sleep(GRACE + 1)  # blocks on purpose: the grace period must not end it
+    time.sleep(GRACE + 2)  # blocks on purpose: the grace period must not end it
     say("still here")
     enough.set()

@@ -43,7 +43,7 @@ def interrupt_thrice() -> None:
     os.read(nobody, 1)
     for _ in range(3):
         os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.2)  # blocks on purpose: sooner it would be taken for the same one
+        time.sleep(0.5)  # blocks on purpose: sooner it would be taken for the same one
 
 
 @shop.service

@@ -7,6 +7,7 @@ from typing import Any
 
 import nbclient
 import nbformat.v4
+from traitlets.config import Config
 
 v4: Any = nbformat.v4  # it is not typed
 
@@ -47,7 +48,10 @@ CELLS = (
 )
 
 notebook = v4.new_notebook(cells=[v4.new_code_cell(textwrap.dedent(cell)) for cell in CELLS])
-nbclient.NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+# By sockets in a folder of its own: ports are chosen long before the kernel listens there, and on a
+# busy machine somebody else may do so first.
+config = Config({"KernelManager": {"transport": "ipc"}})
+nbclient.NotebookClient(notebook, timeout=60, kernel_name="python3", config=config).execute()
 for cell in notebook.cells:
     for output in cell.outputs:
         print(output["text"], end="")
