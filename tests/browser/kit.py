@@ -81,8 +81,12 @@ class Browser:
         for flag in (*_FLAGS, f"--user-data-dir={profile}"):
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        service = webdriver.ChromeService(DRIVER, env={**os.environ, "HOME": str(profile)})
-        self.driver = webdriver.Chrome(options, service)
+        env = {**os.environ, "HOME": str(profile)}
+        with socket.socket() as held:  # so that nobody else is given the port before it is used
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            held.bind(("127.0.0.1", 0))
+            service = webdriver.ChromeService(DRIVER, held.getsockname()[1], env=env)
+            self.driver = webdriver.Chrome(options, service)
 
     def quit(self) -> None:
         """End it."""
@@ -287,7 +291,8 @@ class Pages:
                 elif self.path.endswith("/events"):
                     self._begin("text/event-stream")
                     followers.add(self)
-                    self.rfile.read()  # until the browser hangs up
+                    with contextlib.suppress(ConnectionError):
+                        self.rfile.read()  # until the browser hangs up, in whatever way
                     followers.discard(self)
                 else:
                     self.send_error(404)

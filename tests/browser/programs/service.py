@@ -145,5 +145,13 @@ async def web(life: Lifetime, api: str = requires(api)) -> None:
 
 if __name__ == "__main__":
     told = Told()
-    settings = Settings(probes=sys.argv[1], drain_delay=1.5, grace_period=40, check_ttl=0)
+    # A browser on a busy machine takes its time to look, also at what ends by itself.
+    settings = Settings(
+        probes=sys.argv[1],
+        drain_delay=4,
+        grace_period=40,
+        stop_timeout=30,
+        check_timeout=30,
+        check_ttl=0,
+    )
     lifecycle.run(shop, settings, companions=[control])

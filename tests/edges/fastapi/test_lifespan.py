@@ -191,7 +191,7 @@ async def test_in_host_mode_it_joins_the_system(form: str) -> None:
     web = shop.registry.add(uvicorn.server(api, port=0), name="web")
 
     async with lifecycle.running(shop.registry) as system:
-        client = httpx.AsyncClient(base_url=system[web].url, trust_env=False)
+        client = httpx.AsyncClient(base_url=system[web].url, trust_env=False, timeout=60)
         async with client:
             home, about = await client.get("/"), await client.get("/system")
 

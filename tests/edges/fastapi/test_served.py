@@ -60,7 +60,7 @@ class Shop:
 
 async def ask(url: str) -> httpx.Response:
     """Ask a server that listens."""
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
         return await client.get(url)
 
 

@@ -10,7 +10,9 @@ import anyio
 import pytest
 
 from lifecycle import Limits, Settings
+from lifecycle._engine import timing
 from lifecycle.errors import DrainTimeoutError, StopError
+from lifecycle.integrations import _serving
 from lifecycle.testing.servers._app import App, Request
 from lifecycle.testing.servers._stage import connected
 from tests.edges.servers.kit import ON_EACH, run, shop_of
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 ON_ASYNCIO = [(name, backend) for name, backend in ON_EACH if backend != "trio"]
 
 
-def shut_down_in(backend: str, name: str, app: App, path: str) -> Report:
+def shut_down_in(backend: str, name: str, app: App, path: str, *, stop: float = 0.4) -> Report:
     """Shut down while a handler runs, in little time; then let it go on."""
     shop, web = shop_of(name, app)
 
@@ -33,7 +35,7 @@ def shut_down_in(backend: str, name: str, app: App, path: str) -> Report:
             await system.closed()
             app.go_on.set()
 
-    limits = {"web": Limits(stop=0.4, drain=0.1)}
+    limits = {"web": Limits(stop=stop, drain=0.1)}
     return run(backend, shop, body, Settings(limits=limits))
 
 
@@ -80,11 +82,16 @@ def test_a_handler_that_cannot_be_stopped_holds_nobody_up(name: str, backend: st
 
 
 @pytest.mark.parametrize(("name", "backend"), ON_ASYNCIO)
-def test_by_force_too_handlers_end_before_the_lifespan(name: str, backend: str) -> None:
+def test_by_force_too_handlers_end_before_the_lifespan(
+    name: str, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What the app has opened is there for them until the end."""
+    for module, patience in ((_serving, "_UNWIND"), (timing, "UNWIND")):
+        monkeypatch.setattr(module, patience, 30)  # on a busy machine a few turns may take long
     app = Stubborn()
 
-    report = shut_down_in(backend, name, app, "/stubborn")
+    # Half time and deadline are apart: both at once would be one cancellation, and it needs two.
+    report = shut_down_in(backend, name, app, "/stubborn", stop=3)
 
     assert app.log == ["up", "/stubborn has ended", "down", "lifespan has ended"]
     assert [DrainTimeoutError, StopError] == [type(error) for error in report.errors]

@@ -27,7 +27,8 @@ async def test_the_page_and_its_stream() -> None:
     web = shop.add(uvicorn.server(api, port=0), name="web")
     pieces: list[str] = []
 
-    async with lifecycle.running(shop) as system, httpx.AsyncClient(trust_env=False) as client:
+    client = httpx.AsyncClient(trust_env=False, timeout=60)
+    async with lifecycle.running(shop) as system, client:
         url = f"{system[web].url}/internal"
         page = await client.get(url, follow_redirects=True)
         async with client.stream("GET", page.url.join("events")) as events:

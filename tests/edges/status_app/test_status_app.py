@@ -302,7 +302,7 @@ async def test_on_hypercorn(anyio_backend_name: str) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(functools.partial(serve, app, config, shutdown_trigger=until_enough))
             await listening.wait()
-            async with httpx.AsyncClient(trust_env=False) as client:
+            async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
                 answers += [
                     await client.get(f"{url}/{path}") for path in ("ready", "status", "nothing")
                 ]

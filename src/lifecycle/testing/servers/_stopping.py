@@ -47,7 +47,7 @@ async def a_lifespan_that_never_shuts_down_is_cancelled(stage: Stage) -> None:
     app = Hanging()
     shop, _ = stage.shop(app)
 
-    report = await stage.run(shop, settings=within(2))
+    report = await stage.run(shop, settings=within(3))
 
     expect(["up", "unwound"], app.log, "what the app has seen")
     expect([StopError], [type(error) for error in report.errors], "the errors")

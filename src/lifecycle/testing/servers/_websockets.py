@@ -66,7 +66,7 @@ async def _closed(stage: Stage, path: str, drain: float | None) -> tuple[list[st
             system.shut_down("deploy")
             code.append(await client.closing_code())
 
-    report = await stage.run(shop, body, within(5, drain=drain))
+    report = await stage.run(shop, body, within(10, drain=drain))
     return [*map(str, code), *app.log], report
 
 
