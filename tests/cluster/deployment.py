@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.cluster.service import Service
     from tests.cluster.spec import PodSpec
 
-GENEROUS: Final = 60.0
+GENEROUS: Final = 90.0
 """How long anything is waited for, in seconds: what takes longer on a slow machine is broken."""
 
 

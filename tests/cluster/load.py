@@ -94,11 +94,12 @@ class Client:
 
         """
         self.counts = Counts()
+        self.timeout = timeout
+        """How long one attempt may take, in seconds; it may be changed between two."""
         self._service = service
         self._method = method
         self._path = path
         self._keeps = keeps
-        self._timeout = timeout
         self._kept: collections.deque[Connection] = collections.deque()
 
     async def send(self) -> None:
@@ -128,7 +129,7 @@ class Client:
 
     async def _ask(self, connection: Connection) -> Response:
         try:
-            return await connection.ask(self._method, self._path, within=self._timeout)
+            return await connection.ask(self._method, self._path, within=self.timeout)
         finally:
             if connection.can_be_used and len(self._kept) < self._keeps:
                 self._kept.append(connection)

@@ -38,8 +38,8 @@ def shop(
     folder: Path,
     program: Path,
     *,
-    drain_delay: float = 5,
-    grace_period: float = 23,
+    drain_delay: float = 7,
+    grace_period: float = 25,
     margin: float = 2,
 ) -> PodSpec:
     """Describe its pods, as a manifest would.
@@ -47,7 +47,7 @@ def shop(
     Args:
         folder: where they have their databases.
         program: what is run.
-        drain_delay: for how long it serves although it is to end: longer than the lag.
+        drain_delay: for how long it serves although it is to end: far longer than the lag.
         grace_period: what the shop plans with.
         margin: how much more Kubernetes grants: its time begins earlier, with the preStop hook.
 
@@ -134,7 +134,7 @@ def test_crashes_and_hangs_are_mended(tmp_path: Path) -> None:
 
     async def main() -> tuple[Deployment, dict[str, Client]]:
         # The margin is what the watchdog has to get its turn in, on a machine that is busy.
-        spec = shop(tmp_path, TROUBLED, drain_delay=1, grace_period=4, margin=8)
+        spec = shop(tmp_path, TROUBLED, drain_delay=1, grace_period=7, margin=8)
         async with deployed(spec, port="http", replicas=5, lag=LAG) as shops:
             clients: dict[str, Client] = {
                 "new": Proxy(shops.service, timeout=8),

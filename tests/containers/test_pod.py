@@ -83,7 +83,7 @@ def test_a_request_in_flight_when_the_pod_is_stopped(podman: Podman, name: str, 
         assert 1 == status(podman.pid(CONTAINER_NAME), "NSpid")[-1]
         assert [200] * 3 == [probe(podman, what) for what in ("startup", "liveness", "readiness")]
 
-        takes = delay + 6  # whatever is done meanwhile takes a second or two
+        takes = delay + 9  # whatever is done meanwhile takes a second or two, or on a bad day five
         slow = f"http://127.0.0.1:8000/slow?seconds={takes}"
         with podman.inside("curl", "--silent", "--verbose", slow) as request:
             request.until("^> GET /slow")
@@ -121,8 +121,10 @@ def test_a_signal_just_after_the_birth(podman: Podman, command: str) -> None:
         with born(podman, made) as pid:
             until_time(time.monotonic() + AGE)
             until(partial(blocks_or_handles, pid))
+            os.kill(pid, signal.SIGSTOP)  # or it grows older between the look and the signal
             was_young = not term_is(pid, "SigCgt")
             os.kill(pid, signal.SIGTERM)
+            os.kill(pid, signal.SIGCONT)
 
         assert 0 == podman.exit_code(made)
         with podman.inside("podman", "logs", made) as logs:

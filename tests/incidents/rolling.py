@@ -12,7 +12,6 @@ import contextlib
 import random
 import shutil
 import signal
-import socket
 import tempfile
 import threading
 from collections import Counter
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from tests.cluster.spec import Ports
 from tests.e2e.kit import GENEROUS, Process, running_program
 
 if TYPE_CHECKING:
@@ -84,7 +84,8 @@ class Variant:
 
     name: str
     stop_signal: signal.Signals = signal.SIGQUIT
-    drain_delay: float = 2 * LAG
+    drain_delay: float = LAG + 1.8
+    """More than the lag: clients, too, may be late, on a machine that is busy."""
     is_ordered: bool = True
     """Whether nginx ends before php-fpm does; else they are told at the same time."""
     has_control_timeout: bool = True
@@ -236,7 +237,9 @@ class Replica:
     """One program, with ports of its own that it keeps over its restarts."""
 
     def __init__(self, test: str, backend: str, variant: Variant, folder: Path) -> None:
-        self.port, cgi = _free_ports()
+        # Held, so that nobody else gets them while it is away.
+        self._ports = Ports.reserve(("http", "cgi"))
+        self.port, cgi = self._ports["http"], self._ports["cgi"]
         self._test = test
         self._args = [str(fpm()), str(nginx()), str(folder), str(self.port), str(cgi)]
         self._args += [variant.stop_signal.name, str(variant.drain_delay)]
@@ -276,6 +279,7 @@ class Replica:
     def kill(self) -> None:
         """End it, however it is."""
         self._stack.close()
+        self._ports.release()
 
 
 def roll(test: str, backend: str, variant: Variant, restarts: int) -> Counted:
@@ -324,14 +328,6 @@ def _await_answers(counted: Counted, number: int) -> None:
         assert patience > 0, "there are no answers any more"
         patience -= 0.02
         pause.wait(0.02)
-
-
-def _free_ports() -> tuple[int, int]:
-    with (
-        socket.create_server(("127.0.0.1", 0)) as one,
-        socket.create_server(("127.0.0.1", 0)) as two,
-    ):
-        return one.getsockname()[1], two.getsockname()[1]
 
 
 @contextlib.contextmanager

@@ -32,14 +32,10 @@ def test_every_result_is_delivered_before_the_client_is_closed(backend: str) -> 
 
         assert process.wait() == 0
     assert {*process.said[:3]} == ACTIVITIES
-    assert process.said[3:] == [
-        "polls no more",
-        "delivered: activity 1",
-        "delivered: activity 2",
-        "delivered: activity 3",
-        "client closed",
-        "run returned",
-    ]
+    assert process.said[3] == "polls no more"
+    # In any order: on a machine that is busy several of them may be due at once.
+    assert {*process.said[4:7]} == {f"delivered: {one}" for one in ACTIVITIES}
+    assert process.said[7:] == ["client closed", "run returned"]
 
 
 def test_work_that_is_cut_off_still_has_its_client(backend: str) -> None:

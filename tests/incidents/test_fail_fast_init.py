@@ -87,7 +87,7 @@ def test_a_script_that_hangs_is_killed_with_all_its_children(
         assert process.wait() == 69
         assert fifo.read_to_the_end() == "here\n"
     assert process.said == ROLLED_BACK
-    assert "'on_init' failed: it had not ended after 1 s, and was killed" in process.output
+    assert "'on_init' failed: it had not ended after 4 s, and was killed" in process.output
 
 
 def test_sigterm_ends_the_script_too(backend: str, script: Script, fifo: Fifo) -> None:

@@ -30,6 +30,14 @@ ALIVE_ONLY = {"liveness": SERVING, "startup": SERVING, "readiness": NOT_SERVING,
 """What `grpc.health.v1` says of a system that shuts down."""
 
 
+@pytest.fixture
+def end_of_call(tmp_path: Path) -> Path:
+    """Make the FIFO that is written to when the slow call is to end."""
+    path = tmp_path / "end of call"
+    os.mkfifo(path)
+    return path
+
+
 def get(port: int, path: str) -> tuple[int, str | None, bytes]:
     """Ask on a connection of its own: the code, the phase, and the body."""
     with contextlib.closing(HTTPConnection("127.0.0.1", port, timeout=GENEROUS)) as connection:
@@ -83,9 +91,10 @@ def check_the_end(process: Process, found: list[Poll]) -> None:
     assert list(LAST) == [next(end for end in LAST if line.endswith(end)) for line in last]
 
 
-def test_the_probes_answer_until_the_call_has_ended(backend: str) -> None:
+def test_the_probes_answer_until_the_call_has_ended(backend: str, end_of_call: Path) -> None:
     """`/health` 200 and `/ready` 503 at every poll from the signal to the end, with the phase."""
-    with running_program(__file__, "probes_outlive_drain", backend) as process:
+    program = running_program(__file__, "probes_outlive_drain", backend, str(end_of_call))
+    with program as process:
         web = int(process.until(r"> web (\d+)")[1])
         port = int(process.until(r"> probes (\d+)")[1])
         process.until("running")
@@ -95,7 +104,11 @@ def test_the_probes_answer_until_the_call_has_ended(backend: str) -> None:
         process.send(signal.SIGTERM)
         process.until("shutting down: received SIGTERM")
 
-        found = polls(port)
+        found = [poll(port)]
+        process.until("draining")
+        found.append(poll(port))
+        end_of_call.write_bytes(b"now")
+        found += polls(port)
 
         assert process.wait() == 0
         call.join(GENEROUS)
@@ -103,10 +116,8 @@ def test_the_probes_answer_until_the_call_has_ended(backend: str) -> None:
     check_the_end(process, found)
 
 
-def test_the_probes_answer_until_the_grpc_call_has_ended(backend: str, tmp_path: Path) -> None:
+def test_the_probes_answer_until_the_grpc_call_has_ended(backend: str, end_of_call: Path) -> None:
     """By HTTP, and by gRPC: also on the server's own port, where kubelets are often told to ask."""
-    end_of_call = tmp_path / "end of call"
-    os.mkfifo(end_of_call)
     program = running_program(__file__, "probes_outlive_drain_grpc", backend, str(end_of_call))
     with program as process, contextlib.ExitStack() as stack:
         _, web, health, port = process.until(r"> serves (\S+) (\S+) (\d+)")[0].split()[-4:]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 import lifecycle
 from lifecycle import Lifetime, Registry, Settings, events, requires
+from tests.e2e.kit import GENEROUS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -44,6 +46,14 @@ class Ends:
             self.seen.append(f"{event.component} {what}")
 
 
+def no_thread_is_left() -> None:
+    """See that nothing keeps the interpreter; a thread may need a moment for its last steps."""
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread() and not thread.daemon:
+            thread.join(GENEROUS)
+            assert not thread.is_alive(), thread
+
+
 def live(
     registry: Registry,
     body: Callable[[System], Awaitable[object]],
@@ -54,7 +64,7 @@ def live(
 
     async def main() -> lifecycle.Report:
         async with lifecycle.running(registry, NOW, observers=observers) as system:
-            with anyio.fail_after(30):
+            with anyio.fail_after(GENEROUS):
                 await body(system)
             system.shut_down("enough")
             return await system.closed()

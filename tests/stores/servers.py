@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from tests.cluster.spec import Ports
 from tests.e2e import kit
 
 if TYPE_CHECKING:
@@ -132,11 +131,11 @@ class Server:
 def prepared(kind: Kind) -> Iterator[Server]:
     """Give a server that can be started; at the end nothing of it is left."""
     # Not pytest's: nobody but their owner may enter those.
-    with tempfile.TemporaryDirectory(prefix=f"lifecycle-{kind.name}-") as name:
+    with tempfile.TemporaryDirectory(prefix=f"lifecycle-{kind.name}-") as name, held() as port:
         folder = Path(name)
         if os.geteuid() == 0:
             shutil.chown(folder, "nobody", "nogroup")
-        server = Server(kind, folder, free_port())
+        server = Server(kind, folder, port)
         if kind.prepare:
             program, *arguments = kind.prepare
             subprocess.run(
@@ -151,13 +150,14 @@ def prepared(kind: Kind) -> Iterator[Server]:
             server.stop()
 
 
-def free_port() -> int:
-    """Find a port that nobody listens at; not one of those that the kernel gives to others."""
-    while True:
-        port = random.randrange(20_000, 32_000)  # noqa: S311  no secret
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
+@contextlib.contextmanager
+def held() -> Iterator[int]:
+    """Give a port that nobody else gets, also while nobody listens there."""
+    ports = Ports.reserve(["it"])
+    try:
+        yield ports["it"]
+    finally:
+        ports.release()
 
 
 def _command(kind: Kind, program: str, arguments: Sequence[str], server: Server) -> list[str]:

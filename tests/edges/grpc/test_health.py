@@ -12,6 +12,7 @@ import pytest
 
 from lifecycle import Lifetime, Outcome, Registry, Settings
 from lifecycle.integrations import grpc as lifecycle_grpc
+from lifecycle.integrations.grpc import _health_server
 from tests.edges.grpc.kit import (
     NOT_SERVING,
     ON_ASYNCIO,
@@ -117,8 +118,10 @@ def anyio_backend(arrangement: Any) -> Any:
 
 
 @pytest.fixture
-def carrier(arrangement: Any) -> Carrier:
+def carrier(arrangement: Any, monkeypatch: pytest.MonkeyPatch) -> Carrier:
     """Make a new one for each test."""
+    # Those who watch read the last word before the end, also on a machine that is busy.
+    monkeypatch.setattr(_health_server, "_LINGER", 15.0)
     return Carrier(arrangement[0])
 
 
@@ -283,7 +286,7 @@ async def test_those_who_watch_are_told_what_checks_say(carrier: Carrier) -> Non
             await system.check()
             told.append(await watch.next())
 
-    await carrier.run(body, Settings(check_ttl=0))
+    await carrier.run(body, Settings(check_ttl=0, check_timeout=20))
 
     assert told == [SERVING, NOT_SERVING]
 
@@ -322,6 +325,7 @@ async def test_a_check_that_changes_its_mind_is_not_asked_without_pause(carrier:
             watch = Watch(channel, "database")
             assert [NOT_SERVING, SERVING] == [await watch.next(), await watch.next()]
 
-    await carrier.run(body)
+    await carrier.run(body, Settings(check_timeout=20))
 
-    assert asked[1] - asked[0] >= 0.9
+    # The pause is counted from a moment before the check is called, which may be late in that.
+    assert asked[1] - asked[0] >= 0.5

@@ -48,7 +48,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> Any:
 
 def within(seconds: float, *, drain: float | None = None) -> Settings:
     """Give the server some time to stop, and perhaps to drain."""
-    return Settings(limits={"web": Limits(stop=seconds, drain=drain)})
+    return Settings(limits={"web": Limits(stop=seconds, drain=drain)}, grace_period=90)
 
 
 async def refused(channel: Any) -> tuple[grpc.StatusCode, str]:
@@ -149,7 +149,7 @@ async def test_large_replies_at_the_moment_of_the_drain() -> None:
             system.shut_down("deploy")
             arrived.extend([await call for call in calls])
 
-    report = await run(shop, body)
+    report = await run(shop, body, within(40))
 
     assert report.outcome is Outcome.CLEAN
     assert [len(reply) for reply in arrived] == [len(MEGABYTES)] * 20
@@ -177,7 +177,7 @@ async def test_a_reply_on_a_slow_line() -> None:
             await system.closed()
             assert len(await slow) == len(orders.reply)
 
-    report = await run(shop, body)
+    report = await run(shop, body, within(40))
 
     assert report.outcome is Outcome.CLEAN
 
@@ -195,7 +195,7 @@ async def test_a_client_that_reads_nothing_holds_nobody_up() -> None:
             system.shut_down("deploy")
             await system.closed()
 
-    report = await run(shop, body, within(4))
+    report = await run(shop, body, within(8))
 
     assert report.outcome is Outcome.CLEAN
 
@@ -218,7 +218,7 @@ async def test_an_endless_stream_is_cut_off(method: str) -> None:
             system.shut_down("deploy")
             heard.append(await refusal_of(stream.read()))
 
-    report = await run(shop, body, within(5, drain=0.1))
+    report = await run(shop, body, within(40, drain=0.1))
 
     assert heard == [CUT_OFF]
     assert orders.log == [method.lower(), f"{method.lower()} has ended"]
@@ -240,7 +240,7 @@ async def test_a_call_without_an_answer_is_cut_off() -> None:
             system.shut_down("deploy")
             heard.append(await refusal_of(slow))
 
-    report = await run(shop, body, within(5, drain=0.1))
+    report = await run(shop, body, within(40, drain=0.1))
 
     assert heard == [CUT_OFF]
     assert orders.log == ["slow", "slow has ended"]
@@ -262,7 +262,7 @@ async def test_a_call_that_never_says_what_it_wants_is_cut_off() -> None:
             await system.closed()
             assert (await refusal_of(call))[0] is UNAVAILABLE
 
-    report = await run(shop, body, within(2, drain=0.1))
+    report = await run(shop, body, within(4, drain=0.1))
 
     assert [("web", "/shop.Orders/Get")] == [(w.component, w.what) for w in report.in_flight]
 
@@ -286,7 +286,7 @@ async def test_work_of_its_own_that_is_cut_off_with_a_call() -> None:
             system.shut_down("deploy")
             heard.append(await refusal_of(slow))
 
-    report = await run(shop, body, within(5, drain=0.1))
+    report = await run(shop, body, within(40, drain=0.1))
 
     assert heard == [CUT_OFF]
     assert ["/shop.Orders/Slow", "a parcel"] == [work.what for work in report.in_flight]
@@ -337,7 +337,7 @@ async def test_an_answer_that_was_made_is_sent() -> None:
             system.shut_down("deploy")
             heard.append(await slow)
 
-    report = await run(shop, body, within(5, drain=0.1), [observer])
+    report = await run(shop, body, within(40, drain=0.1), [observer])
 
     assert heard == [b"slow"]
     assert report.outcome is Outcome.INCOMPLETE

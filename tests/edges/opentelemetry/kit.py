@@ -6,19 +6,21 @@ import threading
 from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from lifecycle.events import Closed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from opentelemetry.sdk.trace import ReadableSpan
 
     from lifecycle.events import Event
 
 _SECOND = 1_000_000_000
+_PATIENCE = 15.0
+"""How long anything is waited for, in real seconds."""
 
 
 class StuckToTheEnd:
@@ -36,13 +38,30 @@ class StuckToTheEnd:
         return self._is_closed.wait()
 
 
+class _Telling(InMemorySpanExporter):
+    """An exporter that tells when something has come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.came = threading.Event()
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        result = super().export(spans)
+        self.came.set()
+        return result
+
+
 class Traces:
     """A tracer provider, and everything that was exported by it."""
 
     def __init__(self) -> None:
-        self._exporter = InMemorySpanExporter()
+        self._exporter = _Telling()
         self.provider = TracerProvider(shutdown_on_exit=False)
         self.provider.add_span_processor(SimpleSpanProcessor(self._exporter))
+
+    def wait(self) -> None:
+        """Wait until a span was exported, in a thread; not for ever."""
+        self._exporter.came.wait(_PATIENCE)
 
     @property
     def spans(self) -> list[ReadableSpan]:

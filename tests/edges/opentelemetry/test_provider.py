@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import anyio
+import anyio.to_thread
 import pytest
 from opentelemetry import trace
 
@@ -103,7 +104,7 @@ def test_what_was_before_is_sent_at_once(life: Life, traces: Traces) -> None:
     sent: list[str] = []
 
     async def look() -> None:
-        await anyio.sleep(5)
+        await anyio.to_thread.run_sync(traces.wait)
         sent.extend(span.name for span in traces.spans)
 
     part(shop, "database", start=look, requires=[telemetry])

@@ -157,10 +157,9 @@ class Frontend:
             for _ in range(number):
                 self._tasks[task_queue].put_nowait(NO_TASK)
         self._ended.set()
-        self._ended = anyio.Event()
 
     async def ended(self) -> None:
-        """Wait until a worker shuts down."""
+        """Wait until a worker has begun to shut down."""
         with anyio.fail_after(GENEROUS):
             await self._ended.wait()
 
@@ -266,7 +265,7 @@ class InThread:
         self._portal.call(self._frontend.polled, task_queue)
 
     def ended(self) -> None:
-        """Wait until a worker shuts down."""
+        """Wait until a worker has begun to shut down."""
         self._portal.call(self._frontend.ended)
 
     def let_be_missing(self, times: int) -> None:

@@ -86,8 +86,8 @@ class Activities:
         """Do the same in a thread."""
         with Lifetime.current().hold(f"scales of {order}"):
             pass
-        self.begin_in_thread()
         try:
+            self.begin_in_thread()
             while not self.thread_goes_on.is_set():
                 time.sleep(0.01)  # blocks on purpose: only in between is it interrupted
         except CancelledError:

@@ -33,9 +33,9 @@ CUT_OFF = Result(
 )
 
 
-def limited(*, drain: float | None = None, stop: float = 10) -> Settings:
+def limited(*, drain: float | None = None, stop: float = 40) -> Settings:
     """Give the worker some time to drain, and to stop."""
-    return Settings(limits={"worker": Limits(drain=drain, stop=stop)})
+    return Settings(limits={"worker": Limits(drain=drain, stop=stop)}, grace_period=90)
 
 
 def when_draining(call: Callable[[], object]) -> Observer:
@@ -109,10 +109,8 @@ async def test_who_drains_takes_no_more(frontend: InThread) -> None:
 
     async def body(system: System) -> None:
         await activities.running(1)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(anyio.to_thread.run_sync, frontend.ended)
-            await anyio.wait_all_tasks_blocked()
-            system.shut_down("a deploy")
+        system.shut_down("a deploy")
+        await anyio.to_thread.run_sync(frontend.ended, abandon_on_cancel=True)
         frontend.add(QUEUE, "pack", 2)
         activities.finish()
 

@@ -176,7 +176,10 @@ async def test_a_shutdown_while_it_is_made(frontend: InThread) -> None:
     @shop.build
     def worker() -> temporal.Worker:
         systems.append(Lifetime.current().system)
-        return temporal.worker(client, task_queue=QUEUE, activities=Ending([greet]))
+        # With a build id: a start that was given up is not waited for until all code was read.
+        return temporal.worker(
+            client, task_queue=QUEUE, activities=Ending([greet]), build_id="greets"
+        )
 
     systems: list[System] = []
     with pytest.raises(ClosedError) as raised:

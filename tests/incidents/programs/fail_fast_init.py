@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 BACKEND: Any = sys.argv[1]
 SCRIPT = sys.argv[2]
-OPTIONS: Any = {"tolerated": {"fail_on_error": False}, "short": {"timeout": 1}}
+OPTIONS: Any = {"tolerated": {"fail_on_error": False}, "short": {"timeout": 4}}
 server = Registry("server")
 server.preflight(preflight.command([SCRIPT], name="on_init", **OPTIONS.get(sys.argv[-1], {})))
 

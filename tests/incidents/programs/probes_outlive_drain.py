@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.to_thread
 from anyio.abc import SocketAttribute
 
 import lifecycle
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
 
 BACKEND: Any = sys.argv[1]
 DRAIN_DELAY = 0.25
-SLOW = 1.5
-"""How long the call takes, in seconds: 30 in the incident."""
+END_OF_CALL = Path(sys.argv[2])
+"""A FIFO, which is written to when the call is to end: after 30 s in the incident."""
 
 shop = Registry("shop")
 probes = ProbeServer("127.0.0.1:0")
@@ -38,7 +40,7 @@ async def database() -> AsyncIterator[None]:
 async def app(scope: Any, receive: Any, send: Any) -> None:
     """Answer slowly."""
     say("call begins")
-    await anyio.sleep(SLOW)
+    await anyio.to_thread.run_sync(END_OF_CALL.read_bytes)
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"the result"})
     say("call ends")
@@ -55,7 +57,7 @@ if BACKEND == "trio":  # uvicorn does not run there
                 with life.hold("call"):
                     await stream.receive()
                     say("call begins")
-                    await anyio.sleep(SLOW)
+                    await anyio.to_thread.run_sync(END_OF_CALL.read_bytes)
                     await stream.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nthe result")
                     say("call ends")
 
@@ -97,7 +99,7 @@ async def ready(life: Lifetime) -> None:
 
 lifecycle.run(
     shop,
-    Settings(drain_delay=DRAIN_DELAY, grace_period=30),
+    Settings(drain_delay=DRAIN_DELAY, grace_period=60),
     backend=BACKEND,
     companions=[probes],
 )
