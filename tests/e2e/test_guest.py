@@ -29,8 +29,11 @@ PROGRAMS = Path(__file__).parent / "programs"
 ROOT = Path(__file__).parents[2]
 LONG = {"LIFECYCLE_GRACE_PERIOD": "90", "LIFECYCLE_DRAIN_DELAY": "60"}
 """Nothing here waits for the delay: an interrupt ends it."""
-PATIENT = {"UVICORN_TIMEOUT_WORKER_HEALTHCHECK": "60"}
-"""A worker that has not answered for 5 s is killed, and on a busy machine its start takes long."""
+PATIENT = {"UVICORN_TIMEOUT_WORKER_HEALTHCHECK": "20"}
+"""A worker that has not answered for 5 s is killed, and on a busy machine its start takes long.
+
+Not much more: one that ends while it is asked is waited for as long, before it is replaced.
+"""
 
 
 def command(runner: str, *options: str) -> list[str]:
