@@ -29,6 +29,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from lifecycle.probes.page.assets import policy
 from tests.e2e.kit import GENEROUS, Process, running_program
+from tests.ports import held_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,10 +83,8 @@ class Browser:
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         env = {**os.environ, "HOME": str(profile)}
-        with socket.socket() as held:  # so that nobody else is given the port before it is used
-            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            held.bind(("127.0.0.1", 0))
-            service = webdriver.ChromeService(DRIVER, held.getsockname()[1], env=env)
+        with held_port() as port:  # else Selenium chooses one long before it is used
+            service = webdriver.ChromeService(DRIVER, port, env=env)
             self.driver = webdriver.Chrome(options, service)
 
     def quit(self) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
+from tests.ports import hold
+
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Mapping, Sequence
 
 
@@ -62,7 +64,7 @@ class Ports:
     @classmethod
     def reserve(cls, names: Sequence[str]) -> Ports:
         """Find ports that are free."""
-        return cls({name: _hold() for name in names})
+        return cls({name: hold() for name in names})
 
     def __getitem__(self, name: str) -> int:
         port: int = self._held[name].getsockname()[1]
@@ -72,14 +74,6 @@ class Ports:
         """Let go of them."""
         for held in self._held.values():
             held.close()
-
-
-def _hold() -> socket.socket:
-    held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    # On Linux two sockets may be bound to one port if both say this, and only one listens.
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    held.bind(("127.0.0.1", 0))
-    return held
 
 
 @attrs.frozen(kw_only=True)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from tests.cluster.spec import Ports
 from tests.e2e import kit
+from tests.ports import held_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -131,7 +131,7 @@ class Server:
 def prepared(kind: Kind) -> Iterator[Server]:
     """Give a server that can be started; at the end nothing of it is left."""
     # Not pytest's: nobody but their owner may enter those.
-    with tempfile.TemporaryDirectory(prefix=f"lifecycle-{kind.name}-") as name, held() as port:
+    with tempfile.TemporaryDirectory(prefix=f"lifecycle-{kind.name}-") as name, held_port() as port:
         folder = Path(name)
         if os.geteuid() == 0:
             shutil.chown(folder, "nobody", "nogroup")
@@ -148,16 +148,6 @@ def prepared(kind: Kind) -> Iterator[Server]:
             yield server
         finally:
             server.stop()
-
-
-@contextlib.contextmanager
-def held() -> Iterator[int]:
-    """Give a port that nobody else gets, also while nobody listens there."""
-    ports = Ports.reserve(["it"])
-    try:
-        yield ports["it"]
-    finally:
-        ports.release()
 
 
 def _command(kind: Kind, program: str, arguments: Sequence[str], server: Server) -> list[str]:

@@ -11,9 +11,9 @@ import pytest
 
 from lifecycle import Lifetime, Outcome, Registry, errors, events, requires
 from lifecycle.probes import ask
+from tests.ports import held_port
 from tests.stores.kit import Ends, live, no_thread_is_left, used_by
 from tests.stores.page import recipes
-from tests.stores.servers import held
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -86,7 +86,7 @@ def test_sqlite_that_cannot_open_its_file(tmp_path: Path, monkeypatch: pytest.Mo
 def test_http(backend: str) -> None:
     """A request that a part makes while it drains gets its answer; then the client is closed."""
     page = recipes()
-    with held() as port:
+    with held_port() as port:
         clients, ends, report = http_at(page, port, backend)
 
     assert Outcome.CLEAN == report.outcome

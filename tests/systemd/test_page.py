@@ -15,6 +15,7 @@ import pytest
 
 from lifecycle import Settings
 from tests.e2e.kit import GENEROUS
+from tests.ports import held_port
 from tests.systemd.kit import ROOT, Unit, observed, remove, section
 
 if TYPE_CHECKING:
@@ -52,11 +53,8 @@ def settings_of(name: str) -> dict[str, str]:
 @pytest.fixture
 def port() -> Iterator[str]:
     """Find a port that is free, and is given to nobody else meanwhile."""
-    with socket.socket() as holder:
-        # Who wants this very port, and says the same, may listen there all the same.
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        holder.bind(("127.0.0.1", 0))
-        yield str(holder.getsockname()[1])
+    with held_port() as port:
+        yield str(port)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from lifecycle.errors import SettingsError, StartError
 from lifecycle.probes import ProbeServer, companions
 from tests.edges.probes.kit import get, serving
 from tests.engine.kit import Spy
+from tests.ports import held_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,15 +30,6 @@ def taken() -> Iterator[int]:
     """A port at which somebody else listens."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         yield other.getsockname()[1]
-
-
-@contextlib.contextmanager
-def free() -> Iterator[int]:
-    """A port at which nobody listens, and that nobody is given who does not ask for it."""
-    with socket.socket() as holder:
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        holder.bind(("127.0.0.1", 0))
-        yield holder.getsockname()[1]
 
 
 async def reached(host: str, port: int) -> bool:
@@ -144,7 +136,7 @@ async def test_a_host_that_is_nowhere_fails_the_start() -> None:
 
 async def test_the_settings_switch_it_on() -> None:
     """By an address; `LIFECYCLE_PROBES` is enough."""
-    with free() as port:
+    with held_port() as port:
         settings = Settings.from_env(environ={"LIFECYCLE_PROBES": f"127.0.0.1:{port}"})
         async with lifecycle.running(Registry("shop"), settings):
             assert await reached("127.0.0.1", port)
@@ -162,7 +154,7 @@ async def test_the_settings_say_where_one_without_an_address_listens() -> None:
 @pytest.mark.parametrize("has_address", [True, False])
 async def test_there_is_one_server_at_the_address_of_the_settings(has_address: bool) -> None:  # noqa: FBT001
     """One that is given for it is the one that they switch on: the port is bound once."""
-    with free() as port:
+    with held_port() as port:
         address = f"127.0.0.1:{port}"
         server = ProbeServer(address if has_address else None, unavailable_code=599)
         async with lifecycle.running(
@@ -175,7 +167,7 @@ async def test_there_is_one_server_at_the_address_of_the_settings(has_address: b
 
 async def test_a_server_elsewhere_is_another_one() -> None:
     """Two addresses, two servers."""
-    with free() as port:
+    with held_port() as port:
         settings = Settings(probes=f"127.0.0.1:{port}")
         async with lifecycle.running(
             Registry("shop"), settings, companions=[ProbeServer("127.0.0.1:0")]

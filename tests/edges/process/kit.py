@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from lifecycle.integrations.process import Process, pool, process
 from tests.e2e.kit import GENEROUS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from tests.edges.witness import Witness
 
@@ -46,16 +45,6 @@ def py(text: str, *args: str) -> list[str]:
 STAY = "echo up >&9; while :; do sleep 1000 & wait; done"
 """The words for: say that you are up, and stay until a signal comes."""
 DEAF = f"trap '' TERM QUIT; {STAY}"
-
-
-@contextlib.contextmanager
-def free_port() -> Iterator[int]:
-    """Give a port that nobody listens at, and that nobody is given who does not ask for it."""
-    with socket.socket() as holder:
-        # Who wants this very port, and says the same, may listen there all the same.
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        holder.bind(("127.0.0.1", 0))
-        yield holder.getsockname()[1]
 
 
 @attrs.define

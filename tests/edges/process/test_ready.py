@@ -13,7 +13,8 @@ from lifecycle.errors import ClosedError, DefinitionError
 from lifecycle.integrations import _living, process
 from lifecycle.integrations.process import _process
 from tests.e2e.kit import GENEROUS
-from tests.edges.process.kit import DEAF, STAY, free_port, live, py, sh, shop_of, starting
+from tests.edges.process.kit import DEAF, STAY, live, py, sh, shop_of, starting
+from tests.ports import held_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +85,7 @@ async def test_at_once(witness: Witness) -> None:
 
 async def test_tcp(witness: Witness) -> None:
     """Ready when something listens at the port."""
-    with free_port() as port:
+    with held_port() as port:
         ready = process.tcp("127.0.0.1", port)
         await check_ready(witness, process.process(serving(port, witness), ready=ready))
 
@@ -97,7 +98,7 @@ async def test_unix(witness: Witness, tmp_path: Path) -> None:
 
 async def test_http(witness: Witness) -> None:
     """Ready when the answer is no error: not while the server says that it is not."""
-    with free_port() as port:
+    with held_port() as port:
         program = serving(port, witness, "503,500,204")
         ready = process.http(f"http://127.0.0.1:{port}/ping?all=1")
         await check_ready(
@@ -107,7 +108,7 @@ async def test_http(witness: Witness) -> None:
 
 async def test_http_with_a_status(witness: Witness) -> None:
     """Where one is named, no other will do."""
-    with free_port() as port:
+    with held_port() as port:
         ready = process.http(f"http://127.0.0.1:{port}", status=401)
         await check_ready(
             witness,
